@@ -1,0 +1,1 @@
+# Sluice: `make help` lists everything.

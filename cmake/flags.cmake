@@ -1,0 +1,19 @@
+# The compile options of everything of ours, in one interface target.
+add_library(agent_flags INTERFACE)
+target_include_directories(agent_flags INTERFACE ${CMAKE_SOURCE_DIR})
+target_compile_options(agent_flags INTERFACE
+  -Wall -Wextra -Wshadow -Wconversion -Wno-sign-conversion -Wnon-virtual-dtor
+  -Wold-style-cast -Wunused-result -fno-omit-frame-pointer)
+if(AGENT_WERROR)
+  target_compile_options(agent_flags INTERFACE -Werror)
+endif()
+if(CMAKE_CXX_COMPILER_ID MATCHES "Clang")
+  target_compile_options(agent_flags INTERFACE -Wthread-safety -Wdangling)
+endif()
+if(AGENT_SANITIZE)
+  target_compile_options(agent_flags INTERFACE -fsanitize=${AGENT_SANITIZE} -fno-sanitize-recover=all)
+  target_link_options(agent_flags INTERFACE -fsanitize=${AGENT_SANITIZE})
+endif()
+if(AGENT_FUZZ)
+  target_compile_options(agent_flags INTERFACE -fsanitize=fuzzer-no-link)
+endif()

@@ -1,0 +1,133 @@
+#!/usr/bin/env bash
+# Builds the programs that the chart tests need, into a cache outside the tree.
+#
+#   scripts/build-helm-tools.sh [--list] [--with-apiserver] [NAME...]
+#
+# Without a NAME every program is built, save kube-apiserver, which takes long
+# and is built when it is named or with --with-apiserver. A program whose
+# sources did not change since its last build is not built again.
+#
+# Go must be on the PATH. promtool comes from Debian's package "prometheus":
+# the one on the PATH is taken, else the package is unpacked (not installed).
+set -euo pipefail
+
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+src=$here/tests/tools/helm
+out=${SLUICE_TOOLS:-${XDG_CACHE_HOME:-$HOME/.cache}/sluice/tools}
+
+usage() { sed -n '2,11s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"; }
+say() { printf 'build-helm-tools: %s\n' "$*"; }
+die() { printf 'build-helm-tools: %s\n' "$*" >&2; exit 1; }
+
+all=(helm4 helm3 kubeconform helm-unittest querycheck schemas promtool)
+want=()
+apiserver=no
+while (($#)); do
+  case $1 in
+    -h | --help) usage; exit 0 ;;
+    --list) printf '%s\n' "${all[@]}" kube-apiserver; exit 0 ;;
+    --with-apiserver) apiserver=yes ;;
+    -*) die "unknown option $1 (see --help)" ;;
+    *) want+=("$1") ;;
+  esac
+  shift
+done
+((${#want[@]})) || want=("${all[@]}")
+[[ $apiserver == no ]] || want+=(kube-apiserver)
+
+command -v go >/dev/null || die "no Go tool chain on the PATH; it is needed to build the chart test tools"
+mkdir -p "$out"
+
+# Two builds into one cache at the same time would only take turns on the same
+# files: the second one waits.
+exec 9>"$out/.build-helm-tools.lock"
+command -v flock >/dev/null && flock 9
+
+# stamp DIR... : what a program is made from.
+stamp() {
+  {
+    go version
+    find "$@" -type f \( -name '*.go' -o -name 'go.*' -o -name '*.py' \) -print0 | LC_ALL=C sort -z | xargs -0 cat
+  } | sha256sum | cut -d' ' -f1
+}
+
+# fresh NAME STAMP : is the program there, made from that?
+fresh() { [[ -e $out/$1 && -f $out/.$1.stamp && $(<"$out/.$1.stamp") == "$2" ]]; }
+
+# build NAME DIR PACKAGE [go build option...]
+build() {
+  local name=$1 dir=$2 package=$3 want_stamp start=$SECONDS
+  shift 3
+  want_stamp=$(stamp "$dir")
+  if fresh "$name" "$want_stamp"; then
+    say "$name is up to date"
+    return
+  fi
+  say "building $name"
+  (cd "$dir" && CGO_ENABLED=0 GOFLAGS='-mod=readonly -buildvcs=false -trimpath' go build "$@" -o "$out/$name.new" "$package")
+  mv -f "$out/$name.new" "$out/$name"
+  printf '%s' "$want_stamp" >"$out/.$name.stamp"
+  say "$name built in $((SECONDS - start)) s"
+}
+
+get_promtool() {
+  local deb start=$SECONDS
+  if command -v promtool >/dev/null; then
+    ln -sfn "$(command -v promtool)" "$out/promtool"
+    say "promtool: the one on the PATH"
+    return
+  fi
+  if [[ -x $out/promtool ]]; then
+    say "promtool is there"
+    return
+  fi
+  command -v apt-get >/dev/null || die "no promtool on the PATH, and no apt-get to fetch Debian's package \"prometheus\""
+  deb=$(mktemp -d)
+  say "unpacking promtool from Debian's package \"prometheus\""
+  (cd "$deb" && apt-get -qq -o APT::Sandbox::User=root download prometheus >/dev/null && dpkg-deb -x prometheus_*.deb .) ||
+    { rm -rf "$deb"; die "could not get Debian's package \"prometheus\" (apt-get update may be needed)"; }
+  install -m 755 "$deb/usr/bin/promtool" "$out/promtool.new"
+  mv -f "$out/promtool.new" "$out/promtool"
+  rm -rf "$deb"
+  say "promtool unpacked in $((SECONDS - start)) s"
+}
+
+# The schemas of Kubernetes and of the custom resources that the charts use, as
+# their own Go modules publish them, made strict (an unknown field is an error).
+make_schemas() {
+  local want_stamp modules=() start=$SECONDS
+  want_stamp=$(stamp "$src/schemas")
+  if fresh schemas "$want_stamp"; then
+    say "schemas are up to date"
+    return
+  fi
+  say "making schemas"
+  mapfile -t modules < <(cd "$src/schemas" && GOFLAGS=-mod=mod go mod download -json | python3 -c '
+import json, sys
+text, dec = sys.stdin.read(), json.JSONDecoder()
+while text.strip():
+    one, end = dec.raw_decode(text.lstrip())
+    text = text.lstrip()[end:]
+    print(one["Path"] + "=" + one["Dir"])')
+  rm -rf "$out/schemas.new"
+  /usr/bin/python3 "$src/schemas/make.py" "$out/schemas.new" "${modules[@]}"
+  rm -rf "$out/schemas"
+  mv "$out/schemas.new" "$out/schemas"
+  printf '%s' "$want_stamp" >"$out/.schemas.stamp"
+  say "schemas made in $((SECONDS - start)) s"
+}
+
+for name in "${want[@]}"; do
+  case $name in
+    helm4) build helm4 "$src/cli" helm.sh/helm/v4/cmd/helm -ldflags='-s -w -X helm.sh/helm/v4/internal/version.version=v4.3.1' ;;
+    helm3) build helm3 "$src/cli" helm.sh/helm/v3/cmd/helm -ldflags='-s -w -X helm.sh/helm/v3/internal/version.version=v3.22.0' ;;
+    kubeconform) build kubeconform "$src/cli" github.com/yannh/kubeconform/cmd/kubeconform -ldflags='-s -w' ;;
+    helm-unittest) build helm-unittest "$src/cli" github.com/helm-unittest/helm-unittest/cmd/helm-unittest -ldflags='-s -w' ;;
+    querycheck) build querycheck "$src/query" . -ldflags='-s -w' ;;
+    kube-apiserver) build kube-apiserver "$src/apiserver" k8s.io/kubernetes/cmd/kube-apiserver -ldflags='-s -w -X k8s.io/component-base/version.gitVersion=v1.36.3' ;;
+    promtool) get_promtool ;;
+    schemas) make_schemas ;;
+    *) die "unknown program $name (see --list)" ;;
+  esac
+done
+say "all in $out"
