@@ -47,6 +47,7 @@ command -v flock >/dev/null && flock 9
 stamp() {
   {
     go version
+    cat "${BASH_SOURCE[0]}"
     find "$@" -type f \( -name '*.go' -o -name 'go.*' -o -name '*.py' \) -print0 | LC_ALL=C sort -z | xargs -0 cat
   } | sha256sum | cut -d' ' -f1
 }
@@ -120,7 +121,10 @@ while text.strip():
 for name in "${want[@]}"; do
   case $name in
     helm4) build helm4 "$src/cli" helm.sh/helm/v4/cmd/helm -ldflags='-s -w -X helm.sh/helm/v4/internal/version.version=v4.3.1' ;;
-    helm3) build helm3 "$src/cli" helm.sh/helm/v3/cmd/helm -ldflags='-s -w -X helm.sh/helm/v3/internal/version.version=v3.22.0' ;;
+    helm3) # Helm 3 is told at link time which Kubernetes it renders for.
+      build helm3 "$src/cli" helm.sh/helm/v3/cmd/helm -ldflags='-s -w -X helm.sh/helm/v3/internal/version.version=v3.22.0
+        -X helm.sh/helm/v3/pkg/chartutil.k8sVersionMajor=1 -X helm.sh/helm/v3/pkg/chartutil.k8sVersionMinor=36
+        -X helm.sh/helm/v3/pkg/lint/rules.k8sVersionMajor=1 -X helm.sh/helm/v3/pkg/lint/rules.k8sVersionMinor=36' ;;
     kubeconform) build kubeconform "$src/cli" github.com/yannh/kubeconform/cmd/kubeconform -ldflags='-s -w' ;;
     helm-unittest) build helm-unittest "$src/cli" github.com/helm-unittest/helm-unittest/cmd/helm-unittest -ldflags='-s -w' ;;
     querycheck) build querycheck "$src/query" . -ldflags='-s -w' ;;
