@@ -27,8 +27,8 @@ namespace agent::batch {
 struct BatcherOptions {
   uint32_t lane = 0;
   uint32_t client = 0;
-  std::string tenant;            // the client's tenant_id; the label __tenant_id__ wins
-  LabelMap external_labels;      // an entry's own labels win
+  std::string tenant{};          // the client's tenant_id; the label __tenant_id__ wins
+  LabelMap external_labels{};    // an entry's own labels win
   uint64_t batch_size = 1024 * 1024;
   Duration batch_wait = std::chrono::seconds(1);
   uint64_t max_line_size = 0;    // 0 = off
@@ -39,7 +39,7 @@ struct BatcherOptions {
 
 // What the batcher refuses or changes by its limits; called per such record.
 struct BatchEvents {
-  enum class Kind { kLineTooLong, kLineTruncated, kStreamLimited, kBadTime };
+  enum class Kind { kLineTooLong, kLineTruncated, kStreamLimited };
   std::function<void(Kind kind, const Record& record, uint64_t bytes)> on_limit;
 };
 

@@ -33,6 +33,7 @@ struct PushBatch {
   uint64_t raw_bytes = 0;   // before compression
   uint32_t entries = 0;
   uint64_t line_bytes = 0;
+  uint64_t leased = 0;      // bytes of the memory budget that the lane gives back when it is settled
   MonoTime opened{};        // when its first entry was added
   // Every file with a record in it, once. Their receipts hold `id`.
   std::vector<std::shared_ptr<TailedFile>> files;

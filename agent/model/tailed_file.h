@@ -34,7 +34,7 @@ class ByteSource {
   virtual void Consumed(uint64_t /*consumed*/) {}
 };
 
-struct TailedFile {
+struct TailedFile : std::enable_shared_from_this<TailedFile> {
   // -- immutable --
   uint64_t id = 0;       // unique in the process
   uint64_t chain = 0;    // the same for all generations of one path
