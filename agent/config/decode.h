@@ -14,6 +14,7 @@
 #include <functional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "agent/config/node.h"
@@ -53,7 +54,7 @@ class MapReader {
   bool Bytes(std::string_view key, uint64_t& out);
   bool StringList(std::string_view key, std::vector<std::string>& out);
   bool StringMap(std::string_view key, LabelMap& out);
-  // The raw member, or null; counts as known.
+  // The raw member; null if it is absent or its value is null. Counts as known.
   const Node* Child(std::string_view key);
   // Known and accepted, but without effect here: a warning that says `why`, if present.
   void Ignore(std::string_view key, std::string_view why);
@@ -74,6 +75,17 @@ class MapReader {
 
  private:
   const Node* Known(std::string_view key);
+  // Of the key's value, or of the map if the key is absent.
+  Place PlaceOf(std::string_view key) const;
+  // The value into `out`, or its error into the diagnostics.
+  template <class T>
+  void Store(std::string_view key, Result<T> value, T& out) {
+    if (value) {
+      out = std::move(*value);
+    } else {
+      Error(key, value.error().what);
+    }
+  }
 
   const Node& node_;
   std::string path_;
