@@ -36,7 +36,7 @@ import tools  # noqa: E402
 CONFIG = tools.ROOT / "tests" / "tools" / "loki-local.yaml"
 
 # Loki stores no line that is older than the schema's first day.
-OLDEST_NS = 946_684_800 * 10**9  # 2000-01-01
+OLDEST_NS = 1_451_606_400 * 10**9  # 2016-01-01
 
 # Nothing here crosses a proxy, whatever the environment says.
 _opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
@@ -382,7 +382,7 @@ class Loki(Server):
         Without auth there is one tenant, "fake". A limit that is left out goes
         back to its start value; so {} takes everything back.
         """
-        before = self.metrics().having("loki_runtime_config_hash")
+        before = self._overrides_state()
         text = json.dumps({"overrides": overrides}, indent=1)
         if text == self._overrides_path.read_text():
             return
@@ -390,15 +390,20 @@ class Loki(Server):
         fresh.write_text(text)
         fresh.replace(self._overrides_path)
         deadline = time.monotonic() + timeout
-        while self.metrics().having("loki_runtime_config_hash") == before:
+        while (state := self._overrides_state()) == before:
             if time.monotonic() > deadline:
                 raise ServerError(
                     f"Loki did not take the overrides in {timeout} s\n"
                     + self.log_tail()
                 )
             time.sleep(0.05)
-        if not self.metrics().sum("loki_runtime_config_last_reload_successful"):
+        if not state.sum("loki_runtime_config_last_reload_successful"):
             raise ServerError("Loki refused the overrides\n" + self.log_tail())
+
+    def _overrides_state(self) -> Metrics:
+        text = http(self.url + "/metrics").decode()
+        rows = re.findall("^loki_runtime_config_.*", text, re.MULTILINE)
+        return Metrics(parse_metrics("\n".join(rows)))
 
     def _headers(self, tenant: str | None) -> dict[str, str]:
         return {"X-Scope-OrgID": tenant} if tenant is not None else {}
@@ -499,11 +504,12 @@ class Loki(Server):
 
     def count(self, selector: str, tenant: str | None = None) -> int:
         """How many lines the selector finds, counted by Loki."""
+        end = time.time_ns() + 86_400 * 10**9
         data = self._get(
             "/loki/api/v1/query",
             tenant,
-            query=f"sum(count_over_time({selector}[{_RANGE}]))",
-            time=time.time_ns() + 86_400 * 10**9,
+            query=f"sum(count_over_time({selector}[{(end - OLDEST_NS) // 10**9}s]))",
+            time=end,
         )
         return sum(int(sample["value"][1]) for sample in data["result"])
 
@@ -528,7 +534,7 @@ class Loki(Server):
 
     def series(
         self,
-        selector: str = '{__name__=~".*"}',
+        selector: str = "",
         start: int = OLDEST_NS,
         end: int | None = None,
         tenant: str | None = None,
@@ -583,6 +589,3 @@ class Promtail(Server):
             command.append(f"-positions.file={self.positions_path}")
         return command + self._arguments
 
-
-# What count() looks back: longer than from the schema's first day until today.
-_RANGE = "20000d"
