@@ -3,6 +3,7 @@
 #include <yaml-cpp/exceptions.h>
 #include <yaml-cpp/parser.h>
 
+#include <algorithm>
 #include <sstream>
 #include <string>
 
@@ -75,6 +76,25 @@ std::string SyntaxMessage(std::string_view text, const YAML::Exception& error) {
   return message;
 }
 
+// yaml-cpp takes a quoted scalar that is never closed, if a line break ends the file.
+// Only the last scalar of a file can be such a one.
+bool IsUnclosedQuote(std::string_view text, const YAML::Mark& mark) {
+  if (mark.pos < 0 || static_cast<size_t>(mark.pos) > text.size()) return false;
+  text.remove_prefix(static_cast<size_t>(mark.pos));
+  while (text.starts_with('&') || text.starts_with('!')) {
+    text.remove_prefix(std::min(text.size(), text.find_first_of(" \t\r\n")));
+    text.remove_prefix(std::min(text.size(), text.find_first_not_of(" \t\r\n")));
+  }
+  if (!text.starts_with('"') && !text.starts_with('\'')) return false;
+  const char quote = text[0];
+  for (size_t i = 1; i < text.size(); ++i) {
+    if (text[i] == '\\' && quote == '"') ++i;
+    else if (text[i] == quote && quote == '\'' && i + 1 < text.size() && text[i + 1] == quote) ++i;
+    else if (text[i] == quote) return false;
+  }
+  return true;
+}
+
 class IgnoreEvents : public YAML::EventHandler {
  public:
   void OnDocumentStart(const YAML::Mark& mark) override { mark_ = mark; }
@@ -115,14 +135,21 @@ Node ParseYaml(std::string_view text, const std::string& file_name, Diagnostics&
   }
   if (text.starts_with("\xEF\xBB\xBF")) text.remove_prefix(3);
   if (!CheckCharacters(text, file_name, diagnostics)) return {};
+  internal::TreeBuilder builder(text, file_name, diagnostics);
   try {
     std::istringstream stream{std::string(text)};
     YAML::Parser parser(stream);
-    internal::TreeBuilder builder(text, file_name, diagnostics);
     if (!parser.HandleNextDocument(builder)) return {};
+    const YAML::Mark& last = builder.last_scalar();
+    if (IsUnclosedQuote(text, last)) {
+      diagnostics.AddError({file_name, last.line + 1, last.column + 1}, "",
+                           "this is not valid YAML: the quoted text that begins here has no closing quote");
+      return {};
+    }
     WarnOfMoreDocuments(parser, file_name, diagnostics);
     return builder.TakeRoot();
   } catch (const YAML::Exception& error) {
+    if (builder.failed()) return {};  // it has been said already what is wrong
     diagnostics.AddError({file_name, error.mark.line + 1, error.mark.column + 1}, "", SyntaxMessage(text, error));
   } catch (const std::exception& error) {
     diagnostics.AddError({file_name, 0, 0}, "", std::string("the file cannot be parsed as YAML: ") + error.what());

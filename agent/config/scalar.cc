@@ -78,9 +78,9 @@ bool LooksLikeFloat(std::string_view text) {
 }
 
 Scalar ResolveNumber(std::string_view text) {
-  std::string plain(text);
-  std::erase(plain, '_');
   Scalar out;
+  std::string plain(text);
+  if (text[0] != '.') std::erase(plain, '_');  // yaml.v2 reads ._5 as text
   if (ParseGoInt(plain, out.integer)) {
     out.type = kInt;
     out.number = static_cast<double>(out.integer);

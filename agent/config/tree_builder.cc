@@ -63,6 +63,7 @@ void TreeBuilder::OnNull(const YAML::Mark& mark, YAML::anchor_t anchor) {
 
 void TreeBuilder::OnScalar(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
                            const std::string& value) {
+  last_scalar_ = mark;
   Node node;
   node.kind = Node::Kind::kScalar;
   node.place = PlaceOf(mark);

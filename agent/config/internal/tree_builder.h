@@ -28,6 +28,9 @@ class TreeBuilder : public YAML::EventHandler {
       : text_(text), file_(file), diagnostics_(diagnostics) {}
 
   Node TakeRoot() { return failed_ ? Node{} : std::move(root_); }
+  bool failed() const { return failed_; }
+  // Where the node of the last scalar begins (its anchor or tag, if it has them).
+  const YAML::Mark& last_scalar() const { return last_scalar_; }
 
   void OnDocumentStart(const YAML::Mark&) override {}
   void OnDocumentEnd() override {}
@@ -80,6 +83,7 @@ class TreeBuilder : public YAML::EventHandler {
   std::unordered_map<YAML::anchor_t, Anchored> anchors_;
   size_t nodes_ = 0;
   size_t bytes_ = 0;
+  YAML::Mark last_scalar_;
   bool failed_ = false;
 };
 
