@@ -26,8 +26,8 @@ struct Kind {
 
 struct State {
   Mutex mutex;
-  std::map<std::string, Kind, std::less<>> kinds GUARDED_BY(mutex);
-  std::string* capture GUARDED_BY(mutex) = nullptr;
+  std::map<std::string, Kind, std::less<>> kinds AGENT_GUARDED_BY(mutex);
+  std::string* capture AGENT_GUARDED_BY(mutex) = nullptr;
 };
 
 State& GetState() {

@@ -8,22 +8,22 @@
 
 namespace agent {
 
-class CAPABILITY("mutex") Mutex {
+class AGENT_CAPABILITY("mutex") Mutex {
  public:
-  void Lock() ACQUIRE() { mutex_.lock(); }
-  void Unlock() RELEASE() { mutex_.unlock(); }
+  void Lock() AGENT_ACQUIRE() { mutex_.lock(); }
+  void Unlock() AGENT_RELEASE() { mutex_.unlock(); }
   // For std::condition_variable_any only.
-  void lock() ACQUIRE() { mutex_.lock(); }
-  void unlock() RELEASE() { mutex_.unlock(); }
+  void lock() AGENT_ACQUIRE() { mutex_.lock(); }
+  void unlock() AGENT_RELEASE() { mutex_.unlock(); }
 
  private:
   std::mutex mutex_;
 };
 
-class SCOPED_CAPABILITY MutexLock {
+class AGENT_SCOPED_CAPABILITY MutexLock {
  public:
-  explicit MutexLock(Mutex& mutex) ACQUIRE(mutex) : mutex_(mutex) { mutex_.Lock(); }
-  ~MutexLock() RELEASE() { mutex_.Unlock(); }
+  explicit MutexLock(Mutex& mutex) AGENT_ACQUIRE(mutex) : mutex_(mutex) { mutex_.Lock(); }
+  ~MutexLock() AGENT_RELEASE() { mutex_.Unlock(); }
   MutexLock(const MutexLock&) = delete;
   MutexLock& operator=(const MutexLock&) = delete;
 

@@ -49,6 +49,7 @@ struct TailedFile : std::enable_shared_from_this<TailedFile> {
 
   // -- lane-local (the lane that `chain` hashes to) --
   ReceiptTracker receipts{0};
+  bool read_done = false;  // finished or abandoned, and nothing is left to read
 
   // -- written by the lane --
   std::atomic<uint64_t> read_offset{0};       // processed into records
