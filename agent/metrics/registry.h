@@ -56,7 +56,8 @@ class Registry {
   void Remove(const std::string& name, const Labels& labels);
 
   // Called at the start of every Text(), to set gauges from live state. Returns a
-  // token; the collector is forgotten when the token is destroyed.
+  // token; the collector is forgotten when the token is destroyed (which waits for a
+  // running Text). A callback must not add or destroy tokens of its own kind.
   [[nodiscard]] std::shared_ptr<void> AddCollector(std::function<void()> collect);
   // Called at the end of every Text() (series that expire after being reported).
   [[nodiscard]] std::shared_ptr<void> AddAfterScrape(std::function<void()> after);
