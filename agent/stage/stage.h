@@ -100,4 +100,9 @@ struct StageSpec {
 const StageSpec* FindStage(std::string_view name);
 std::vector<std::string> StageNames();
 
+// Every stage's file defines one of these: `const StageSpec kStage_json{...}`.
+#define AGENT_STAGE(name) extern const StageSpec kStage_##name;
+#include "agent/stage/stages.inc"
+#undef AGENT_STAGE
+
 }  // namespace agent::stage

@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/stage/stage.h"
+
+namespace agent::stage {
+
+void StageContext::Drop(const Record& record, DropReason& reason) {
+  if (reason.dropped_lines != nullptr) reason.dropped_lines->Add(1);
+  reason.lines.fetch_add(1, std::memory_order_relaxed);
+  reason.bytes.fetch_add(record.line.size(), std::memory_order_relaxed);
+  if (TailedFile* file = record.origin.file; file != nullptr) {
+    file->dropped_lines.fetch_add(1, std::memory_order_relaxed);
+    file->last_drop.store(&reason.stage, std::memory_order_relaxed);
+  }
+}
+
+DropReason* BuildContext::NewDropReason(std::string_view reason) {
+  auto made = std::make_shared<DropReason>();
+  made->reason = reason;
+  made->stage = path;
+  made->dropped_lines = &metrics.GetCounter("logentry_dropped_lines_total",
+                                            "Lines dropped on purpose by a stage of a pipeline or by a limit.",
+                                            {{"reason", made->reason}});
+  drop_reasons.push_back(made);
+  return made.get();
+}
+
+}  // namespace agent::stage

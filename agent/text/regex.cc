@@ -1,0 +1,190 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/text/regex.h"
+
+#include <re2/re2.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "agent/text/utf8.h"
+
+namespace agent::text {
+namespace {
+
+constexpr int64_t kUsualMemory = 8 << 20;   // RE2's own default
+constexpr int64_t kLargeMemory = 256 << 20;  // Go has no limit; this is ours
+constexpr size_t kMaxGroups = 256;
+constexpr std::string_view kReplacement = "\xEF\xBF\xBD";
+
+bool IsNameChar(char c) {
+  return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_';
+}
+
+// Walks a pattern's groups. RE2 refuses two groups of one name, so the names are
+// taken out of the pattern and kept beside it.
+class GroupNames {
+ public:
+  explicit GroupNames(std::string_view pattern) : rest_(pattern) {
+    while (!rest_.empty()) Step();
+  }
+
+  std::string rewritten;
+  std::vector<std::string> names{""};
+
+ private:
+  void Take(size_t count) {
+    count = std::min(count, rest_.size());
+    rewritten.append(rest_.substr(0, count));
+    rest_.remove_prefix(count);
+  }
+
+  void Step() {
+    if (rest_.starts_with("\\Q")) {
+      const size_t end = rest_.find("\\E");
+      Take(end == std::string_view::npos ? rest_.size() : end + 2);
+    } else if (rest_[0] == '\\') {
+      Take(2);
+    } else if (rest_[0] == '[') {
+      TakeClass();
+    } else if (rest_[0] == '(') {
+      TakeOpening();
+    } else {
+      Take(1);
+    }
+  }
+
+  void TakeClass() {
+    Take(1);
+    if (rest_.starts_with('^')) Take(1);
+    if (rest_.starts_with(']')) Take(1);
+    while (!rest_.empty() && rest_[0] != ']') {
+      const size_t end = rest_.starts_with("[:") ? rest_.find(":]") : std::string_view::npos;
+      if (end != std::string_view::npos) {
+        Take(end + 2);
+      } else {
+        Take(rest_[0] == '\\' ? 2 : 1);
+      }
+    }
+    Take(1);
+  }
+
+  void TakeOpening() {
+    if (!rest_.starts_with("(?")) {
+      names.emplace_back();
+      Take(1);
+      return;
+    }
+    const size_t prefix = rest_.starts_with("(?P<") ? 4 : rest_.starts_with("(?<") ? 3 : 0;
+    const size_t end = prefix == 0 ? std::string_view::npos : rest_.find('>');
+    if (end == std::string_view::npos || end == prefix ||
+        !std::all_of(rest_.begin() + static_cast<ptrdiff_t>(prefix), rest_.begin() + static_cast<ptrdiff_t>(end),
+                     IsNameChar)) {
+      Take(2);  // flags, or a mistake for RE2 to name
+      return;
+    }
+    names.emplace_back(rest_.substr(prefix, end - prefix));
+    rewritten += '(';
+    rest_.remove_prefix(end + 1);
+  }
+
+  std::string_view rest_;
+};
+
+// `text` with every invalid byte replaced by U+FFFD.
+std::string_view Replaced(std::string_view text, Arena& arena) {
+  char* const first = static_cast<char*>(arena.Allocate(text.size() * kReplacement.size(), 1));
+  char* to = first;
+  while (!text.empty()) {
+    const Rune rune = DecodeRune(text);
+    const std::string_view bytes = rune.valid ? text.substr(0, rune.size) : kReplacement;
+    to = std::copy(bytes.begin(), bytes.end(), to);
+    text.remove_prefix(rune.size);
+  }
+  arena.Trim(first, static_cast<size_t>(to - first));
+  return {first, static_cast<size_t>(to - first)};
+}
+
+// Where offset `replaced` of Replaced(text) lies in `text`, or the other way round.
+size_t MapOffset(std::string_view text, size_t offset, bool to_original) {
+  size_t original = 0;
+  size_t replaced = 0;
+  while (original < text.size() && (to_original ? replaced : original) < offset) {
+    const Rune rune = DecodeRune(text.substr(original));
+    original += rune.size;
+    replaced += rune.valid ? rune.size : kReplacement.size();
+  }
+  return to_original ? original : replaced;
+}
+
+}  // namespace
+
+struct Regex::Impl {
+  std::unique_ptr<RE2> re;
+};
+
+Regex::Regex() = default;
+Regex::~Regex() = default;
+
+Result<std::unique_ptr<const Regex>> Regex::Compile(std::string_view pattern) {
+  GroupNames names(pattern);
+  if (names.names.size() > kMaxGroups) {
+    return Fail(Code::kConfig, "a regular expression may have at most " + std::to_string(kMaxGroups - 1) + " groups");
+  }
+  RE2::Options options;
+  options.set_log_errors(false);
+  options.set_max_mem(kUsualMemory);
+  std::unique_ptr<Regex> made(new Regex());
+  made->impl_ = std::make_unique<Impl>();
+  made->impl_->re = std::make_unique<RE2>(names.rewritten, options);
+  if (made->impl_->re->error_code() == RE2::ErrorPatternTooLarge) {
+    options.set_max_mem(kLargeMemory);
+    made->impl_->re = std::make_unique<RE2>(names.rewritten, options);
+  }
+  const RE2& re = *made->impl_->re;
+  if (!re.ok()) {
+    return Fail(Code::kConfig, "invalid regular expression \"" + std::string(pattern) + "\": " + re.error());
+  }
+  if (re.NumberOfCapturingGroups() + 1 != static_cast<int>(names.names.size())) {
+    return Fail(Code::kConfig, "invalid regular expression \"" + std::string(pattern) + "\": unsupported group syntax");
+  }
+  made->pattern_ = pattern;
+  made->names_ = std::move(names.names);
+  return made;
+}
+
+bool Regex::FindIn(std::string_view text, size_t start, std::span<std::string_view> found) const {
+  re2::StringPiece pieces[kMaxGroups];
+  const size_t wanted = std::min(found.size(), names_.size());
+  if (!impl_->re->Match(re2::StringPiece(text.data(), text.size()), start, text.size(), RE2::UNANCHORED, pieces,
+                        static_cast<int>(wanted))) {
+    return false;
+  }
+  for (size_t i = 0; i < wanted; ++i) found[i] = {pieces[i].data(), pieces[i].size()};
+  return true;
+}
+
+bool Regex::FindInvalid(std::string_view text, size_t start, std::span<std::string_view> found, Arena& arena) const {
+  const std::string_view replaced = Replaced(text, arena);
+  if (!FindIn(replaced, MapOffset(text, start, false), found)) return false;
+  for (std::string_view& group : found.first(std::min(found.size(), names_.size()))) {
+    if (group.data() == nullptr) continue;
+    const size_t begin = MapOffset(text, static_cast<size_t>(group.data() - replaced.data()), true);
+    const size_t end = MapOffset(text, static_cast<size_t>(group.data() - replaced.data()) + group.size(), true);
+    group = text.substr(begin, end - begin);
+  }
+  return true;
+}
+
+bool Regex::Find(std::string_view text, size_t start, std::span<std::string_view> found, Arena& arena) const {
+  if (text.data() == nullptr) text = "";
+  return IsValidUtf8(text) ? FindIn(text, start, found) : FindInvalid(text, start, found, arena);
+}
+
+bool Regex::Contains(std::string_view text, Arena& arena) const { return Find(text, 0, {}, arena); }
+
+bool Regex::Matches(std::string_view text, Arena& arena) const {
+  const std::string_view valid = IsValidUtf8(text) ? text : Replaced(text, arena);
+  return impl_->re->Match(re2::StringPiece(valid.data(), valid.size()), 0, valid.size(), RE2::ANCHOR_BOTH, nullptr, 0);
+}
+
+}  // namespace agent::text
