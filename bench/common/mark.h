@@ -19,12 +19,12 @@ struct Mark {
 };
 
 inline constexpr std::string_view kMarkPrefix = "seq=";
-inline constexpr size_t kMaxMarkSize = 4 + 3 * 20 + 2;
+inline constexpr size_t kMaxMarkSize = 4 + 3 * 20 + 4;
 
 // REQUIRES: kMaxMarkSize bytes at `out`. Returns the end.
 inline char* WriteMark(const Mark& mark, char* out) {
   std::memcpy(out, kMarkPrefix.data(), kMarkPrefix.size());
-  char* const end = out + kMaxMarkSize;
+  char* const end = out + kMaxMarkSize - 2;  // room for the colons, which to_chars does not count
   out = std::to_chars(out + kMarkPrefix.size(), end, mark.writer).ptr;
   *out++ = ':';
   out = std::to_chars(out, end, mark.number).ptr;
