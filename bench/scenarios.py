@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The jobs that are measured, and the configurations that do them.
+
+A job is a tree (podgen's words) and a pipeline in Promtail's language; goals stand in
+docs/PERFORMANCE.md. The same text configures the agent and Promtail.
+"""
+import dataclasses
+import json
+
+CRI = "- cri: {}"
+JSON_LABELS = """- cri: {}
+- json:
+    expressions:
+      level: level
+- labels:
+    level:"""
+REGEX = r"""- cri: {}
+- regex:
+    expression: '^\S+ \S+ (?P<level>[A-Z]+) +\[(?P<thread>[^\]]+)\]'
+- labels:
+    level:"""
+MULTILINE = r"""- cri: {}
+- multiline:
+    firstline: '^\d{4}-\d{2}-\d{2} \d{2}:'
+    max_wait_time: 3s"""
+
+
+@dataclasses.dataclass(frozen=True)
+class Job:
+    name: str
+    title: str
+    tree: dict
+    pipeline: str = CRI
+    goal_ratio: float = 0  # CPU over the floor's
+    goal_rss_mib: int = 0
+
+    def sized(self, total):
+        return {**self.tree, "bytes": total}
+
+
+JOBS = [
+    Job("cri", "cri", {"kind": "mixed", "pods": 20}, CRI, 1.6, 32),
+    Job("cri-json-labels", "cri + json + labels", {"kind": "json", "pods": 20}, JSON_LABELS, 2.2, 32),
+    Job("cri-regex", "cri + regex + labels", {"kind": "app", "pods": 20}, REGEX, 2.8, 32),
+    Job("multiline", "cri + multiline, Java traces", {"kind": "java", "pods": 20}, MULTILINE, 2.0, 32),
+    Job("files-1000", "cri, 1,000 files, 20 of them busy",
+        {"kind": "mixed", "pods": 1000, "active": 20}, CRI, 0, 64),
+    Job("files-10000", "cri, 10,000 files, 20 of them busy",
+        {"kind": "mixed", "pods": 10000, "active": 20}, CRI, 0, 96),
+]
+BY_NAME = {job.name: job for job in JOBS}
+
+
+def indent(text, by):
+    return "\n".join(" " * by + line for line in text.splitlines())
+
+
+def static_targets(tree, most=200):
+    """A target a pod, named as the kubelet's tree names it; past `most` pods one glob,
+    where the file's name alone tells streams apart."""
+    if len(tree.files) > most:
+        return [{"targets": ["localhost"], "labels": {"job": "pods", "__path__": f"{tree.path}/*/*/*.log"}}]
+    return [{"targets": ["localhost"],
+             "labels": {"namespace": each["namespace"], "pod": each["pod"], "container": each["container"],
+                        "__path__": each["path"].rsplit("/", 1)[0] + "/*.log"}} for each in tree.files]
+
+
+def promtail_config(tree, sink_url, folder, pipeline=CRI, batchwait="1s", client="", extra=""):
+    """For the agent and for Promtail alike. JSON is YAML: no writer is needed for lists."""
+    return f"""server:
+  http_listen_address: 127.0.0.1
+  http_listen_port: 0
+  grpc_listen_port: 0
+positions:
+  filename: {folder}/positions.yaml
+clients:
+  - url: {sink_url}/loki/api/v1/push
+    batchwait: {batchwait}
+    batchsize: 1048576
+{indent(client, 4)}
+scrape_configs:
+  - job_name: pods
+    static_configs: {json.dumps(static_targets(tree))}
+    pipeline_stages:
+{indent(pipeline, 6)}
+{extra}
+"""
