@@ -130,7 +130,8 @@ std::string Behaviour::Set(std::string_view json) try {
   std::deque<Step> steps;
   std::string wrong;
   if (root.is_array()) {
-    for (const simdjson::dom::element item : root.get_array()) steps.push_back(ReadStep(item, &wrong));
+    const simdjson::dom::array items = root;
+    for (const simdjson::dom::element item : items) steps.push_back(ReadStep(item, &wrong));
   } else if (root.get_object().value().size() != 0) {
     steps.push_back(ReadStep(root, &wrong));
   }

@@ -43,9 +43,11 @@ std::string MetadataOf(simdjson::dom::object object) {
 std::string PushDecoder::DecodeJson(std::string_view text) try {
   static simdjson::dom::parser parser;
   const simdjson::dom::element root = parser.parse(text.data(), text.size());
-  for (const simdjson::dom::element item : root["streams"].get_array()) {
+  const simdjson::dom::array items = root["streams"];
+  for (const simdjson::dom::element item : items) {
     std::string labels = "{";
-    for (const auto [name, value] : item["stream"].get_object().value()) {
+    const simdjson::dom::object names = item["stream"];  // named: a loop over a temporary's value dangles
+    for (const auto [name, value] : names) {
       if (labels.size() > 1) labels += ", ";
       labels += std::string(name) + "=";
       AppendJsonString(&labels, std::string_view(value));
@@ -53,7 +55,8 @@ std::string PushDecoder::DecodeJson(std::string_view text) try {
     kept_.push_back(labels + "}");
     StreamView& stream = NextStream({});
     const size_t labels_at = kept_.size() - 1;
-    for (const simdjson::dom::element value : item["values"].get_array()) {
+    const simdjson::dom::array values = item["values"];
+    for (const simdjson::dom::element value : values) {
       const simdjson::dom::array parts = value.get_array();
       EntryView entry;
       const std::string_view time = parts.at(0);
