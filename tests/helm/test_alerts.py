@@ -1,0 +1,28 @@
+"""Alerts: promtool checks the rules and runs their unit tests."""
+import pytest
+import yaml
+
+from conftest import HERE, run, tool
+
+GROUPS = {
+    "agent": ("agent", ["--set", "prometheusRule.enabled=true"]),
+    "stack": ("stack", []),
+}
+
+
+@pytest.mark.parametrize("name", GROUPS)
+def test_rules(charts, tmp_path, name):
+    chart, args = GROUPS[name]
+    release = {"agent": "sluice", "stack": "sluice-stack"}[name]
+    rules = [o for o in charts.objects(chart, *args, release=release, namespace="monitoring")
+             if o["kind"] == "PrometheusRule" and o["metadata"]["name"] == release]
+    assert len(rules) == 1
+    (tmp_path / "rules.yaml").write_text(yaml.safe_dump({"groups": rules[0]["spec"]["groups"]}))
+    run(tool("promtool"), "check", "rules", tmp_path / "rules.yaml")
+    test = yaml.safe_load((HERE / "unit" / f"{name}-alerts.yaml").read_text())
+    tested = {one["alertname"] for group in test["tests"] for one in group["alert_rule_test"] if one.get("exp_alerts")}
+    alerts = {r["alert"] for g in rules[0]["spec"]["groups"] for r in g["rules"]}
+    assert tested == alerts, "an alert without a test that makes it fire"
+    test["rule_files"] = ["rules.yaml"]
+    (tmp_path / "test.yaml").write_text(yaml.safe_dump(test))
+    run(tool("promtool"), "test", "rules", tmp_path / "test.yaml", cwd=tmp_path)

@@ -1,0 +1,116 @@
+"""Every ci file of every chart, with both Helms: lint, render, schemas, golden files."""
+import os
+import re
+
+import pytest
+import yaml
+
+from conftest import HELM, HELMS, HERE, LOADER, TOOLS, ci_files, load_all, run, tool
+
+CASES = ci_files()
+IDS = [f"{chart}-{os.path.basename(path)}" for chart, path in CASES]
+
+
+@pytest.mark.parametrize("helm", HELMS)
+@pytest.mark.parametrize("chart,values", CASES, ids=IDS)
+def test_lint(charts, helm, chart, values):
+    run(tool(helm), "lint", "--strict", charts.paths[chart], "-f", values)
+
+
+@pytest.mark.parametrize("chart,values", CASES, ids=IDS)
+def test_both_helms_render_the_same(charts, chart, values):
+    def sort(objects):
+        return sorted(objects, key=lambda o: (o["kind"], o["metadata"]["name"]))
+    assert sort(charts.objects(chart, "-f", values, helm="helm3")) == sort(charts.objects(chart, "-f", values))
+
+
+@pytest.mark.parametrize("chart,values", CASES, ids=IDS)
+def test_schemas(charts, tmp_path, chart, values):
+    path = tmp_path / "rendered.yaml"
+    path.write_text(charts.text(chart, "-f", values, "--api-versions", "security.openshift.io/v1"))
+    run(tool("kubeconform"), "-summary", "-strict",
+        "-schema-location", str(TOOLS / "schemas/{{ .ResourceKind }}{{ .KindSuffix }}.json"),
+        "-schema-location", str(HERE / "schemas/{{ .ResourceKind }}{{ .KindSuffix }}.json"), path)
+
+
+def test_the_schemas_are_strict(charts, tmp_path):
+    text = charts.text("agent")
+    for right, wrong in (("tolerations:", "tolerationz:"), ("hostPath:", "hostpath:"), ("readOnly: true", 'readOnly: "yes"')):
+        assert right in text
+        path = tmp_path / "rendered.yaml"
+        path.write_text(text.replace(right, wrong))
+        done = run(tool("kubeconform"), "-schema-location",
+                   str(TOOLS / "schemas/{{ .ResourceKind }}{{ .KindSuffix }}.json"), path, check=False)
+        assert done.returncode != 0 and "DaemonSet" in done.stdout
+
+
+def normal(text):
+    """Without what changes at every release of the chart."""
+    text = re.sub(r"(helm\.sh/chart: \S+?)-\d+\.\d+\.\d+\S*", r"\1", text)
+    text = re.sub(r"(app\.kubernetes\.io/version: ).*", r'\1"VERSION"', text)
+    text = re.sub(r"(checksum/config: ).*", r"\1CHECKSUM", text)
+    text = re.sub(r"(image: \"?sluice):\d+\.\d+\.\d+", r"\1:VERSION", text)
+    objects = load_all(text)
+    for one in objects:  # dashboards have a test of their own
+        for key in list((one.get("data") or {})):
+            if key.endswith(".json"):
+                one["data"][key] = "DASHBOARD"
+    objects.sort(key=lambda o: (o["kind"], o["metadata"]["name"]))
+    return yaml.safe_dump_all(objects, sort_keys=True, width=200)
+
+
+@pytest.mark.parametrize("chart,values", CASES, ids=IDS)
+def test_golden(charts, chart, values):
+    if os.environ.get("SLUICE_UPSTREAM_CHARTS") and chart == "stack":
+        pytest.skip("optional: the golden files hold the echo stubs")
+    path = HERE / "golden" / f"{chart}-{os.path.basename(values).replace('-values', '')}"
+    got = normal(charts.text(chart, "-f", values))
+    if os.environ.get("SLUICE_UPDATE_GOLDEN"):
+        path.write_text(got)
+    assert path.exists(), f"{path} is missing: tests/helm/run.sh --update"
+    assert got == path.read_text(), f"differs from {path}; if that is meant: tests/helm/run.sh --update"
+
+
+@pytest.mark.parametrize("chart", ["agent", "stack", "otel"])
+def test_rendering_is_deterministic(charts, chart):
+    first = run(tool("helm4"), "template", "rel", charts.paths[chart]).stdout
+    assert run(tool("helm4"), "template", "rel", charts.paths[chart]).stdout == first
+
+
+@pytest.mark.parametrize("release", ["a", "sluice", "x" * 53])
+@pytest.mark.parametrize("chart", ["agent", "stack", "otel"])
+def test_names_are_legal(charts, chart, release):
+    for one in charts.objects(chart, release=release, namespace="n" * 63):
+        name = one["metadata"]["name"]
+        assert len(name) <= 63 or one["kind"].startswith("ClusterRole"), name
+        assert re.fullmatch(r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?", name), name
+        for value in (one["metadata"].get("labels") or {}).values():
+            assert len(str(value)) <= 63
+
+
+def test_two_releases_do_not_collide(charts):
+    def names(release):
+        return {(o["kind"], o["metadata"]["name"]) for o in charts.objects("agent", release=release)}
+    assert not names("one") & names("two")
+
+
+@pytest.mark.parametrize("chart", ["agent", "otel"])
+@pytest.mark.parametrize("helm", HELMS)
+def test_package(tmp_path, helm, chart):
+    run(tool(helm), "package", HELM / chart, "-d", tmp_path)
+    archive = next(tmp_path.glob("*.tgz"))
+    names = run("tar", "tzf", archive).stdout
+    assert "values.schema.json" in names and "/ci/" not in names and "/tests/" not in names.replace("templates/tests/", "")
+    run(tool(helm), "lint", archive)
+
+
+def test_values_per_mode_render(charts):
+    for files in (["hybrid"], ["full"], ["hybrid", "eks"], ["full", "eks"], ["hybrid", "kind"]):
+        args = [a for f in files for a in ("-f", str(HELM / "values" / f"{f}.yaml"))]
+        assert charts.objects("stack", *args)
+    assert charts.objects("agent", "-f", str(HELM / "values/agent-only.yaml"))
+
+
+def test_platform_values_are_yaml():
+    for path in (HELM / "values/platform").glob("*.yaml"):
+        assert yaml.load(path.read_text(), Loader=LOADER)
