@@ -4,6 +4,14 @@
 #include "agent/config/internal/scalar.h"
 
 namespace agent::config {
+
+Node::Node() = default;
+Node::~Node() = default;
+Node::Node(const Node&) = default;
+Node::Node(Node&&) noexcept = default;
+Node& Node::operator=(const Node&) = default;
+Node& Node::operator=(Node&&) noexcept = default;
+
 Node::ScalarType Node::type() const {
   if (kind == Kind::kNull) return ScalarType::kNull;
   if (kind != Kind::kScalar || quoted) return ScalarType::kString;

@@ -19,6 +19,14 @@ class Node {
   // What YAML 1.1 (Go's yaml.v2) makes of a plain scalar. Quoted scalars are strings.
   enum class ScalarType { kString, kInt, kFloat, kBool, kNull };
 
+  // Out of line: a vector of pairs of an incomplete type cannot be destroyed in here.
+  Node();
+  ~Node();
+  Node(const Node&);
+  Node(Node&&) noexcept;
+  Node& operator=(const Node&);
+  Node& operator=(Node&&) noexcept;
+
   Kind kind = Kind::kNull;
   std::string scalar;  // source text of a scalar, unquoted
   bool quoted = false;

@@ -5,6 +5,8 @@
 #include <initializer_list>
 #include <utility>
 
+#include "agent/config/internal/glob.h"
+
 namespace agent::config::internal {
 namespace {
 
@@ -23,6 +25,18 @@ Measure MeasureTree(const Node& node) {
   for (const Node& item : node.items) add(item);
   for (const auto& [key, value] : node.members) add(key), add(value);
   return all;
+}
+
+// yaml-cpp turns the escapes \N and \_ into the bare bytes 0x85 and 0xa0, not into UTF-8.
+std::string RepairEscapes(const std::string& value) {
+  std::string out;
+  for (std::string_view rest = value; !rest.empty();) {
+    const std::string_view one = rest.substr(0, CharLength(rest));
+    if (one == "\x85" || one == "\xA0") out += '\xC2';
+    out += one;
+    rest.remove_prefix(one.size());
+  }
+  return out;
 }
 
 }  // namespace
@@ -67,7 +81,7 @@ void TreeBuilder::OnScalar(const YAML::Mark& mark, const std::string& tag, YAML:
   Node node;
   node.kind = Node::Kind::kScalar;
   node.place = PlaceOf(mark);
-  node.scalar = value;
+  node.scalar = RepairEscapes(value);
   if (tag == "tag:yaml.org,2002:binary") {
     diagnostics_.AddError(node.place, "", "the tag !!binary is not supported; write the text itself, quoted");
   }

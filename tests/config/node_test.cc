@@ -89,6 +89,7 @@ TEST(ParseYaml, ReadsTheWholeShapeOfYaml) {
       {"a: |\n  one\n  two\nb: >-\n  one\n  two\n", "{a: \"one\ntwo\n\", b: \"one two\"}"},
       {"a: one\n  two\n", "{a: one two}"},
       {"a: \"tab\\tline\\n\\u00e9\"\n", "{a: \"tab\tline\n\u00e9\"}"},
+      {"a: \"\\N\\_\\L\\P\\x85\\U0001F600\"\n", "{a: \"\u0085\u00a0\u2028\u2029\u0085\U0001F600\"}"},
       {"{a: {b: c}, d: []}\n", "{a: {b: c}, d: []}"},
       {"a: !!str 5\nb: !!int \"5\"\nc: !other 5\n", "{a: \"5\", b: 5, c: \"5\"}"},
       {"\xEF\xBB\xBF" "a: 1\r\nb: 2\r\n", "{a: 1, b: 2}"},
