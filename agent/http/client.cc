@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <csignal>
 #include <map>
 #include <mutex>
 #include <thread>
@@ -25,7 +26,11 @@ constexpr Duration kLongestWait = std::chrono::hours(1);
 
 void InitLibrary() {
   static std::once_flag once;
-  std::call_once(once, [] { CHECK(curl_global_init(CURL_GLOBAL_ALL) == CURLE_OK, "libcurl does not start"); });
+  std::call_once(once, [] {
+    CHECK(curl_global_init(CURL_GLOBAL_ALL) == CURLE_OK, "libcurl does not start");
+    // OpenSSL writes to sockets whose other end may be gone.
+    std::signal(SIGPIPE, SIG_IGN);
+  });
 }
 
 // Only for the lifetime of tokens; nothing here depends on time otherwise.
@@ -52,6 +57,7 @@ struct Client::Impl {
 
   RequestId Submit(Request request, Callback callback);
   void TakeInbox();
+  bool HasInbox();
   void End(RequestId id);
   void Begin(std::unique_ptr<Transfer> transfer);
   void Start(std::unique_ptr<Transfer> transfer);
@@ -101,6 +107,11 @@ void Client::Impl::TakeInbox() {
     Begin(std::make_unique<Transfer>(one.id, std::move(one.request), std::move(one.callback)));
   }
   for (const RequestId id : ended) End(id);
+}
+
+bool Client::Impl::HasInbox() {
+  const MutexLock lock(mutex);
+  return !submitted.empty() || !cancelled.empty();
 }
 
 void Client::Impl::End(RequestId id) {
@@ -300,6 +311,7 @@ bool Client::Poll(Duration timeout) {
     impl_->ReadFinished();
   };
   move_on();
+  while (!impl_->answered && impl_->HasInbox()) move_on();  // what moving on has submitted
   if (impl_->answered || timeout <= Duration::zero()) return impl_->answered;
   const auto ms = std::chrono::ceil<std::chrono::milliseconds>(std::min(timeout, kLongestWait)).count();
   curl_multi_poll(impl_->multi, nullptr, 0, static_cast<int>(ms), nullptr);
