@@ -1,1 +1,80 @@
-# Sluice: `make help` lists everything.
+# Sluice: `make help` lists everything. Nothing is downloaded but Debian packages (by
+# scripts/install-deps.sh, which says which) and, for some tests, Go modules.
+JOBS ?= $(shell nproc)
+PYTHON ?= /usr/bin/python3
+LAUNCHER := $(if $(shell command -v ccache),-DCMAKE_CXX_COMPILER_LAUNCHER=ccache)
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test release dev asan tsan tidy fuzz bench bench-quick soak unit e2e helm-test browser-test \
+        format style install package clean
+
+help: ## this list
+	@awk -F':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: ## see it work: pods that log, rotate and crash, carried to a Loki
+	@scripts/install-deps.sh build
+	@$(MAKE) --no-print-directory release
+	@$(PYTHON) scripts/demo.py
+
+test: ## everything that must pass: style, sanitizers, end to end, charts
+	@scripts/install-deps.sh test
+	@scripts/test.sh
+
+release: ## build/release/bin/agent, as shipped
+	@scripts/install-deps.sh build
+	@cmake --preset release $(LAUNCHER) >/dev/null
+	@cmake --build build/release -j $(JOBS)
+
+dev asan tsan: ## a build with tests: plain, address + undefined, thread sanitizer
+	@scripts/install-deps.sh test
+	@cmake --preset $@ $(LAUNCHER) >/dev/null
+	@cmake --build build/$@ -j $(JOBS)
+
+unit: dev ## unit tests of an unoptimised build
+	@ctest --test-dir build/dev --output-on-failure -j $(JOBS)
+
+tidy: ## clang 19 with thread-safety analysis and clang-tidy
+	@scripts/install-deps.sh dev
+	@cmake --preset tidy >/dev/null
+	@cmake --build build/tidy -j $(JOBS)
+
+fuzz: ## the libFuzzer programs: build/fuzz/bin/fuzz_*
+	@scripts/install-deps.sh dev
+	@cmake --preset fuzz >/dev/null
+	@cmake --build build/fuzz -j $(JOBS)
+
+e2e: release ## the program against a real Loki
+	@$(PYTHON) -m pytest -q tests/e2e tests/tools
+
+helm-test: ## the charts and their scripts
+	@scripts/install-deps.sh test
+	@tests/helm/run.sh
+
+browser-test: release ## the live page in a headless Chromium
+	@scripts/install-deps.sh browser
+	@tests/browser/run.sh
+
+bench: release ## the table of docs/PERFORMANCE.md, measured here
+	@$(PYTHON) bench/e2e.py
+
+bench-quick: release ## the same, small: does it still run
+	@$(PYTHON) bench/e2e.py --quick
+
+soak: release ## kills, rotations and outages for as long as SOAK_SECONDS says
+	@$(PYTHON) tests/chaos/chaos.py --seconds $(or $(SOAK_SECONDS),600)
+
+style: ## layers, sizes, shell scripts
+	@$(PYTHON) tests/style/layers_test.py
+	@shellcheck $$(git ls-files '*.sh')
+
+format: ## clang-format on everything of ours
+	@clang-format-19 -i $$(git ls-files 'agent/*.h' 'agent/*.cc' 'tests/*.h' 'tests/*.cc' 'bench/*.h' 'bench/*.cc')
+
+install: release ## to $(or $(DESTDIR),/usr)
+	@cmake --install build/release --prefix $(or $(PREFIX),/usr)
+
+package: release ## a Debian package in build/release
+	@cd build/release && cpack -G DEB
+
+clean: ## remove build/
+	@rm -rf build

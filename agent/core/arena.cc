@@ -48,7 +48,7 @@ void* Arena::AllocateSlow(size_t bytes, size_t alignment) {
 
 void Arena::Reset() {
   // A burst may have grown the arena: give back what is beyond the kept size.
-  while (reserved_ > kKeepBytes && blocks_.size() > 1) {
+  while (reserved_ > kKeepBytes) {
     const auto largest = std::max_element(blocks_.begin(), blocks_.end(),
                                           [](const Block& a, const Block& b) { return a.size < b.size; });
 #if AGENT_ASAN
