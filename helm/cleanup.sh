@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
 # Removes what deploy.sh installed. Prometheus, Grafana, CRDs and the namespace stay.
 #
 #   helm/cleanup.sh [options]

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
 """Writes the Grafana dashboards. Run it after a change; a test compares.
 
     helm/dashboards.py [--check]

@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
 # Installs Sluice, alone or with Loki and Tempo, or the whole stack. Run again, it
 # upgrades; nothing changes if nothing has changed.
 #

@@ -1,4 +1,5 @@
 # shellcheck shell=bash
+# SPDX-License-Identifier: Apache-2.0
 # What deploy.sh and cleanup.sh share. Sourced, never run.
 
 # Exit codes of both scripts.
@@ -34,7 +35,7 @@ usage_error() {
 }
 
 # The leading comment of the script is its help text.
-print_help() { sed -n '2,/^[^#]/{/^#/s/^# \{0,1\}//p}' "$1"; }
+print_help() { sed -n '3,/^[^#]/{/^#/s/^# \{0,1\}//p}' "$1"; }
 
 kc() { kubectl ${CONTEXT:+--context "$CONTEXT"} "$@"; }
 hm() { helm "$@" ${CONTEXT:+--kube-context "$CONTEXT"}; }

@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
 # Builds the programs that the chart tests need, into a cache outside the tree.
 #
 #   scripts/build-helm-tools.sh [--list] [--with-apiserver] [NAME...]
@@ -15,7 +16,7 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 src=$here/tests/tools/helm
 out=${SLUICE_TOOLS:-${XDG_CACHE_HOME:-$HOME/.cache}/sluice/tools}
 
-usage() { sed -n '2,11s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"; }
+usage() { sed -n '3,12s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"; }
 say() { printf 'build-helm-tools: %s\n' "$*"; }
 die() { printf 'build-helm-tools: %s\n' "$*" >&2; exit 1; }
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What the agent's chart makes of its values, both ways of every condition."""
 import re
 

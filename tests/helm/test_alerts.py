@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Alerts: promtool checks the rules and runs their unit tests."""
 import pytest
 import yaml

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Dashboards: JSON, links, and every query through the parsers of Loki and Prometheus."""
 import json
 import re

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Every ci file of every chart, with both Helms: lint, render, schemas, golden files."""
 import os
 import re

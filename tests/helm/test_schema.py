@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Wrong values are refused, and the message names the key."""
 import json
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The umbrella: what it hands to Loki's and Tempo's charts, and its own objects."""
 import os
 

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Command querycheck parses queries with the parsers that Loki and Prometheus
 // use themselves.
 //

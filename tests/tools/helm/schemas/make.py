@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
 """Makes strict JSON schemas for kubeconform.
 
     make.py OUT MODULE=DIR...
