@@ -101,7 +101,7 @@ build() {
   trap "rm -rf -- '$out'" EXIT
 
   start=$SECONDS
-  say "$* $version: fetching the Go modules (600 MB unpacked, if they are not there yet) ..."
+  say "$* $version: fetching the Go modules (2 GB unpacked, if they are not there yet) ..."
   export GOWORK=off CGO_ENABLED=0
   if ! total=$(cd "$module" && "$go" list -deps -f . "${packages[@]}" 2>"$log" | wc -l); then
     tail -n 15 "$log" >&2
@@ -140,27 +140,9 @@ build() {
 
 may_build=yes
 tools=()
-for arg in "$@"; do
-  case "$arg" in
-    --find) may_build=no ;;
-    -h | --help) usage 0 ;;
-    loki | promtail | logcli) tools+=("$arg") ;;
-    all) tools+=(loki promtail logcli) ;;
-    *)
-      say "unknown argument: $arg"
-      usage 2
-      ;;
-  esac
-done
-if ((${#tools[@]} == 0)); then tools=(loki); fi
-
-module=$(cd "$(dirname "${BASH_SOURCE[0]}")/../tests/tools" && pwd)
-key=$(cat "$module/go.mod" "$module/go.sum" | sha256sum | cut -c 1-12)
-base=${SLUICE_TOOLS:-${XDG_CACHE_HOME:-${HOME:?neither SLUICE_TOOLS, XDG_CACHE_HOME nor HOME is set}/.cache}/sluice/tools}
-cache=$base/loki-$version-$(uname -m)-$key
-
 declare -A found=()
 missing=()
+
 seek() {
   local tool at
   missing=()
@@ -174,23 +156,49 @@ seek() {
   done
 }
 
-seek
-if ((${#missing[@]} > 0)); then
-  if [[ $may_build == no ]]; then
-    die 3 "NOT TO BE HAD: ${missing[*]}. Not in LOKI_BIN / PROMTAIL_BIN / LOGCLI_BIN, on the PATH or in $cache; '$0 ${missing[*]}' builds it."
-  fi
-  mkdir -p -- "$cache"
-  exec {lock}>"$cache/lock"
-  if ! flock -n "$lock"; then
-    say "another build is under way in $cache; waiting for it ..."
-    flock "$lock"
-  fi
-  seek
-  if ((${#missing[@]} > 0)); then build "${missing[@]}"; fi
-  exec {lock}>&-
-  seek
-fi
+# A function, so that the shell has read all of this file before the long part.
+main() {
+  local arg tool lock
+  for arg in "$@"; do
+    case "$arg" in
+      --find) may_build=no ;;
+      -h | --help) usage 0 ;;
+      loki | promtail | logcli) tools+=("$arg") ;;
+      all) tools+=(loki promtail logcli) ;;
+      *)
+        say "unknown argument: $arg"
+        usage 2
+        ;;
+    esac
+  done
+  if ((${#tools[@]} == 0)); then tools=(loki); fi
 
-for tool in "${tools[@]}"; do
-  printf '%s_BIN=%q\n' "${tool^^}" "${found[$tool]}"
-done
+  module=$(cd "$(dirname "${BASH_SOURCE[0]}")/../tests/tools" && pwd)
+  key=$(cat "$module/go.mod" "$module/go.sum" | sha256sum | cut -c 1-12)
+  base=${SLUICE_TOOLS:-${XDG_CACHE_HOME:-${HOME:?neither SLUICE_TOOLS, XDG_CACHE_HOME nor HOME is set}/.cache}/sluice/tools}
+  cache=$base/loki-$version-$(uname -m)-$key
+
+  seek
+  if ((${#missing[@]} > 0)); then
+    if [[ $may_build == no ]]; then
+      die 3 "NOT TO BE HAD: ${missing[*]}. Not in LOKI_BIN / PROMTAIL_BIN / LOGCLI_BIN, on the PATH or in $cache; '$0 ${missing[*]}' builds it."
+    fi
+    mkdir -p -- "$cache"
+    exec {lock}>"$cache/lock"
+    if ! flock -n "$lock"; then
+      say "another build is under way in $cache; waiting for it ..."
+      flock "$lock"
+    fi
+    seek
+    if ((${#missing[@]} > 0)); then build "${missing[@]}"; fi
+    exec {lock}>&-
+    seek
+  fi
+
+  for tool in "${tools[@]}"; do
+    printf '%s_BIN=%q\n' "${tool^^}" "${found[$tool]}"
+  done
+}
+
+main "$@"
+exit
