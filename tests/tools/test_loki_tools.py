@@ -5,9 +5,12 @@
 pytest runs it as well.
 """
 
+import contextlib
+import io
 import os
 import subprocess
 import sys
+import tempfile
 import time
 import unittest
 from pathlib import Path
@@ -159,7 +162,7 @@ class FindTest(unittest.TestCase):
         )
 
     def setUp(self):
-        self.cache = harness.tempfile.TemporaryDirectory()
+        self.cache = tempfile.TemporaryDirectory()
         self.addCleanup(self.cache.cleanup)
 
     def test_absent_is_status_3_and_one_sentence(self):
@@ -201,14 +204,20 @@ class FindTest(unittest.TestCase):
         self.assertEqual(done.stdout, f"LOKI_BIN={self.cache.name}/loki\n")
 
     def test_absent_is_a_skip_or_a_failure(self):
+        loud = []
+
         def required(**environment):
             with mock.patch.dict(os.environ, environment), mock.patch.object(
                 tools, "find", return_value=None
-            ):
-                tools.require("loki")
+            ), contextlib.redirect_stderr(io.StringIO()) as said:
+                try:
+                    tools.require("loki")
+                finally:
+                    loud.append(said.getvalue())
 
         with self.assertRaises(unittest.SkipTest):
             required(CI="", SLUICE_NO_SKIP="")
+        self.assertIn("SKIPPED: loki", loud[0])
         with self.assertRaises(tools.ToolMissing):
             required(CI="true", SLUICE_NO_SKIP="")
         with self.assertRaises(tools.ToolMissing):
