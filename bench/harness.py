@@ -304,8 +304,8 @@ def facts(programs):
 
 
 def save(name, value):
-    RESULTS.mkdir(parents=True, exist_ok=True)
     path = RESULTS / f"{name}.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(value, indent=1) + "\n")
     note(f"wrote {path.relative_to(ROOT) if path.is_relative_to(ROOT) else path}")
 
