@@ -6,8 +6,8 @@
 //     kKeptLines lines and kKeptBytes bytes at most, and skips the rest unseen;
 //   * locks are held for the time of a pointer copy or a push.
 // A watcher that is never drained therefore soon costs nothing.
-// Ownership: the hub and its watchers are shared; a watcher forgets itself when the
-// last Watcher pointer goes. Thread-safe.
+// Ownership: whoever watches holds the Watcher; it forgets itself when the last pointer
+// goes, before or after the hub. Thread-safe.
 // Tested by: tests/admin/tail_test.cc.
 #pragma once
 
@@ -16,6 +16,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "agent/core/mutex.h"
@@ -26,11 +27,11 @@
 namespace agent::admin {
 
 struct TailFilter {
-  LabelMap labels;  // each must be there with this value
-  std::string ns;   // of the labels namespace and pod; empty: any
-  std::string pod;
-  std::string text;  // the line contains it, in any case of ASCII letters
-  std::string grep;  // the line matches this regular expression (RE2)
+  LabelMap labels = {};   // each must be there with this value
+  std::string ns = "";    // of the labels namespace and pod; empty: any
+  std::string pod = "";
+  std::string text = "";  // the line contains it, in any case of ASCII letters
+  std::string grep = "";  // the line matches this regular expression (RE2)
 };
 
 struct TailLine {
@@ -42,6 +43,8 @@ struct TailLine {
 };
 
 class TailHub {
+  struct State;
+
  public:
   static constexpr size_t kMostWatchers = 8;
   static constexpr size_t kLongestLine = 8 * 1024;
@@ -59,12 +62,12 @@ class TailHub {
    private:
     friend class TailHub;
     struct Sieve;
-    Watcher() = default;
+    Watcher();
     void Offer(std::span<Record* const> records);
     void Keep(const Record& record);
 
     std::unique_ptr<const Sieve> sieve_;
-    TailHub* hub_ = nullptr;
+    std::shared_ptr<State> state_;
     std::atomic<int64_t> allowance_{kExaminedPerDrain};
     std::atomic<uint64_t> skipped_{0};
     Mutex mutex_;
@@ -72,13 +75,13 @@ class TailHub {
     size_t kept_bytes_ AGENT_GUARDED_BY(mutex_) = 0;
   };
 
-  TailHub() = default;
-  ~TailHub();  // CHECKs that no watcher is left
+  TailHub();
+  ~TailHub();
   TailHub(const TailHub&) = delete;
   TailHub& operator=(const TailHub&) = delete;
 
   // Any lane's thread.
-  bool Wanted() const { return count_.load(std::memory_order_relaxed) > 0; }
+  bool Wanted() const { return state_->count.load(std::memory_order_relaxed) > 0; }
   void Offer(std::span<Record* const> records);
 
   // Fails on a bad expression (kConfig), and if kMostWatchers are there (kLimit).
@@ -86,11 +89,13 @@ class TailHub {
 
  private:
   using Watchers = std::vector<std::weak_ptr<Watcher>>;
-  void Forget();
+  struct State {
+    std::atomic<size_t> count{0};  // watchers alive
+    Mutex mutex;
+    std::shared_ptr<const Watchers> watchers AGENT_GUARDED_BY(mutex);
+  };
 
-  std::atomic<size_t> count_{0};
-  Mutex mutex_;
-  std::shared_ptr<const Watchers> watchers_ AGENT_GUARDED_BY(mutex_) = std::make_shared<Watchers>();
+  const std::shared_ptr<State> state_;
 };
 
 }  // namespace agent::admin
