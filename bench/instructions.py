@@ -53,7 +53,8 @@ class Lane:
     def run(self, command):
         done = subprocess.run(command, capture_output=True, text=True)
         if done.returncode != 0:
-            raise Refused((done.stderr.strip().splitlines() or ["no word"])[-1])
+            said = [line for line in done.stderr.splitlines() if line and not line.startswith("==")]  # not valgrind's
+            raise Refused((said or [f"exit status {done.returncode}"])[0])
         return done
 
     def counted(self, name, size):
