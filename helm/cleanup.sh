@@ -69,7 +69,7 @@ run() {
   fi
 }
 
-release_is_there() { [[ -n $(hm list --namespace "$1" --filter "^$2\$" --all --short 2>/dev/null || true) ]]; }
+release_is_there() { hm status "$2" --namespace "$1" >/dev/null 2>&1; }
 
 uninstall() { # uninstall NAMESPACE RELEASE
   if release_is_there "$1" "$2"; then

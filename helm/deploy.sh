@@ -293,7 +293,7 @@ find_grafana() {
 grafana_datasources() {
   # The variables are the container's.
   # shellcheck disable=SC2016
-  kc exec --namespace "$grafana_namespace" "deployment/$grafana_deployment" --container grafana -- \
+  kc exec --namespace "$grafana_namespace" --pod-running-timeout=5s "deployment/$grafana_deployment" --container grafana -- \
     sh -c 'curl -fsS -u "$GF_SECURITY_ADMIN_USER:$GF_SECURITY_ADMIN_PASSWORD" http://127.0.0.1:3000/api/datasources' 2>/dev/null
 }
 

@@ -4,9 +4,9 @@
 #
 #   scripts/build-helm-tools.sh [--list] [--with-apiserver] [NAME...]
 #
-# Without a NAME every program is built, save kube-apiserver, which takes long
-# and is built when it is named or with --with-apiserver. A program whose
-# sources did not change since its last build is not built again.
+# Without a NAME every program is built, save kube-apiserver and kubectl, which
+# take long and are built when they are named or with --with-apiserver. A program
+# whose sources did not change since its last build is not built again.
 #
 # Go must be on the PATH. promtool comes from Debian's package "prometheus":
 # the one on the PATH is taken, else the package is unpacked (not installed).
@@ -26,7 +26,7 @@ apiserver=no
 while (($#)); do
   case $1 in
     -h | --help) usage; exit 0 ;;
-    --list) printf '%s\n' "${all[@]}" kube-apiserver; exit 0 ;;
+    --list) printf '%s\n' "${all[@]}" kube-apiserver kubectl; exit 0 ;;
     --with-apiserver) apiserver=yes ;;
     -*) die "unknown option $1 (see --help)" ;;
     *) want+=("$1") ;;
@@ -34,7 +34,7 @@ while (($#)); do
   shift
 done
 ((${#want[@]})) || want=("${all[@]}")
-[[ $apiserver == no ]] || want+=(kube-apiserver)
+[[ $apiserver == no ]] || want+=(kube-apiserver kubectl)
 
 command -v go >/dev/null || die "no Go tool chain on the PATH; it is needed to build the chart test tools"
 mkdir -p "$out"
@@ -130,6 +130,7 @@ for name in "${want[@]}"; do
     helm-unittest) build helm-unittest "$src/cli" github.com/helm-unittest/helm-unittest/cmd/helm-unittest -ldflags='-s -w' ;;
     querycheck) build querycheck "$src/query" . -ldflags='-s -w' ;;
     kube-apiserver) build kube-apiserver "$src/apiserver" k8s.io/kubernetes/cmd/kube-apiserver -ldflags='-s -w -X k8s.io/component-base/version.gitVersion=v1.36.3' ;;
+    kubectl) build kubectl "$src/apiserver" k8s.io/kubernetes/cmd/kubectl -ldflags='-s -w -X k8s.io/component-base/version.gitVersion=v1.36.3' ;;
     promtool) get_promtool ;;
     schemas) make_schemas ;;
     *) die "unknown program $name (see --list)" ;;

@@ -25,10 +25,19 @@ def test_both_helms_render_the_same(charts, chart, values):
     assert sort(charts.objects(chart, "-f", values, helm="helm3")) == sort(charts.objects(chart, "-f", values))
 
 
+def without_nulls(node):
+    if isinstance(node, dict):
+        return {k: without_nulls(v) for k, v in node.items() if v is not None}
+    return [without_nulls(v) for v in node] if isinstance(node, list) else node
+
+
 @pytest.mark.parametrize("chart,values", CASES, ids=IDS)
 def test_schemas(charts, tmp_path, chart, values):
     path = tmp_path / "rendered.yaml"
-    path.write_text(charts.text(chart, "-f", values, "--api-versions", "security.openshift.io/v1"))
+    text = charts.text(chart, "-f", values, "--api-versions", "security.openshift.io/v1")
+    if os.environ.get("SLUICE_UPSTREAM_CHARTS"):  # they print "annotations: null", which the API takes for absent
+        text = yaml.safe_dump_all(without_nulls(load_all(text)))
+    path.write_text(text)
     run(tool("kubeconform"), "-summary", "-strict",
         "-schema-location", str(TOOLS / "schemas/{{ .ResourceKind }}{{ .KindSuffix }}.json"),
         "-schema-location", str(HERE / "schemas/{{ .ResourceKind }}{{ .KindSuffix }}.json"), path)

@@ -62,6 +62,7 @@ class Fake:
         self.rule(h, "template * */stack *", self.rendered["stack"])
         self.rule(h, "template * */agent *", self.rendered["agent"])
         self.rule(h, "list *--filter*", "")
+        self.rule(h, "status *", "", 1)
         self.rule(h, "list --all-namespaces*", "NAME NAMESPACE REVISION UPDATED STATUS CHART APP\n")
 
     def marker_arrives(self):
@@ -548,7 +549,7 @@ VOLUMES = "storage-loki-0 30Gi pvc-1\nstorage-tempo-0 20Gi pvc-2\n"
 
 def installed(fake):
     for release in ("sluice-otel", "sluice-stack", "sluice"):
-        fake.rule("helm", f"list *--filter ^{release}$ *", release + "\n")
+        fake.rule("helm", f"status {release} *", "STATUS: deployed\n")
     fake.rule("kubectl", "get configmaps --all-namespaces *", "grafana sluice-stack-datasources\nmonitoring sluice\n")
     fake.rule("kubectl", "get configmap sluice-stack-datasources *jsonpath*",
               'apiVersion: 1\ndatasources:\n  - name: "Loki"\n  - name: "Tempo"\n    jsonData:\n      tags:\n      - {name: x}\n')

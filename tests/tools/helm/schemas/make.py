@@ -4,12 +4,15 @@
 
     make.py OUT MODULE=DIR...
 
+The CRDs themselves are copied to OUT/crds, for the tests that run an API server.
+
 MODULE=DIR names a Go module and where it was unpacked. Kubernetes' own schemas
 come from its OpenAPI description, those of custom resources from their CRDs.
 Strict means: a field that the schema does not know is an error.
 """
 import json
 import os
+import shutil
 import sys
 
 import yaml
@@ -29,7 +32,7 @@ KUBERNETES = {
 CRDS = {
     "github.com/prometheus-operator/prometheus-operator": [
         "example/prometheus-operator-crd/monitoring.coreos.com_%s.yaml" % name
-        for name in ("servicemonitors", "podmonitors", "prometheusrules")],
+        for name in ("servicemonitors", "podmonitors", "prometheusrules", "prometheuses")],
     "k8s.io/autoscaler/vertical-pod-autoscaler": ["deploy/vpa-v1-crd-gen.yaml"],
     "sigs.k8s.io/gateway-api": ["config/crd/standard/gateway.networking.k8s.io_httproutes.yaml"],
 }
@@ -140,11 +143,12 @@ def from_crds(out, paths):
                     schema["properties"]["metadata"] = metadata_schema()
                     kind = crd["spec"]["names"]["kind"]
                     write(out, kind, group_version, pin(schema, kind, group_version))
+        shutil.copy(path, os.path.join(out, "crds"))
 
 
 def main():
     out, modules = sys.argv[1], dict(arg.split("=", 1) for arg in sys.argv[2:])
-    os.makedirs(out)
+    os.makedirs(os.path.join(out, "crds"))
     from_kubernetes(out, modules["k8s.io/kubernetes"])
     for module, paths in CRDS.items():
         from_crds(out, [os.path.join(modules[module], path) for path in paths])
