@@ -51,8 +51,24 @@ def ship(args, tree, pipeline, batchwait="1s", sink_options=(), client=""):
             "first_push": stats["first_push_ns"] / 1e9 - agent.started}
 
 
+def run_lane(args, tree, pipeline):
+    """The agent's hot path alone, one thread, nothing sent."""
+    with harness.scratch() as folder:
+        path = folder / "pipeline.yaml"
+        path.write_text(pipeline + "\n")
+        with harness.Process([args.programs.lane, f"--pipeline={path}", tree.path], folder / "lane.json") as process:
+            usage = process.finish(args.timeout)
+        text = (folder / "lane.json").read_text()
+        if process.process.returncode != 0:
+            raise Refused(f"lane: {text.strip()}")
+        said = json.loads(text)
+    if said["lines"] != tree.lines:
+        raise Refused(f"lane read {said['lines']} of {tree.lines} lines")
+    return {"cpu": usage.cpu, "rss": said["max_rss_kib"] * 1024, "allocations_per_line": said["allocations"] / tree.lines}
+
+
 def run_job(args, job):
-    """Interleaved: floor, bare loop with sending, agent; again."""
+    """Interleaved: floor, bare loop with sending, the hot path alone, the agent; again."""
     total = args.size
     with harness.scratch(total) as folder:
         tree = harness.make_tree(args.programs, folder, **job.sized(total))
@@ -61,21 +77,25 @@ def run_job(args, job):
             run = {"floor": harness.run_floor(args.programs, tree)}
             with harness.Sink(args.programs) as sink:
                 run["bare"] = harness.run_floor(args.programs, tree, f"--send={sink.url}")
-            run["agent"] = ship(args, tree, job.pipeline)
-            run["ratio"] = run["agent"]["cpu"] / run["floor"]["cpu"]
-            run["bare_ratio"] = run["bare"]["cpu"] / run["floor"]["cpu"]
+            if args.programs.lane.exists():
+                run["lane"] = run_lane(args, tree, job.pipeline)
+            if not args.no_agent:
+                run["agent"] = ship(args, tree, job.pipeline)
             runs.append(run)
-            note(f"  {job.name} {number + 1}/{args.runs}: agent {run['agent']['cpu']:.2f} s, floor "
-                 f"{run['floor']['cpu']:.2f} s, ratio {run['ratio']:.2f}, {mib(run['agent']['rss'])}")
+            note(f"  {job.name} {number + 1}/{args.runs}: " +
+                 ", ".join(f"{name} {one['cpu']:.2f} s" for name, one in run.items()))
         result = {"bytes": tree.bytes, "lines": tree.lines, "files": len(tree.files), "runs": runs}
-    result["ratio"] = median(run["ratio"] for run in runs)
-    result["ratio_range"] = harness.spread(run["ratio"] for run in runs)
-    result["bare_ratio"] = median(run["bare_ratio"] for run in runs)
-    result["mb_per_cpu_s"] = median(tree.bytes / 1e6 / run["agent"]["cpu"] for run in runs)
-    result["floor_mb_per_cpu_s"] = median(tree.bytes / 1e6 / run["floor"]["cpu"] for run in runs)
-    result["lines_per_cpu_s"] = median(tree.lines / run["agent"]["cpu"] for run in runs)
-    result["wall"] = median(run["agent"]["wall"] for run in runs)
-    result["rss"] = max(run["agent"]["rss"] for run in runs)
+    for name in runs[0]:
+        cpus = [run[name]["cpu"] for run in runs]
+        ratios = [run[name]["cpu"] / run["floor"]["cpu"] for run in runs]
+        result[name] = {"cpu": median(cpus), "mb_per_cpu_s": tree.bytes / 1e6 / median(cpus),
+                        "lines_per_cpu_s": tree.lines / median(cpus), "ratio": median(ratios),
+                        "ratio_range": harness.spread(ratios)}
+    for name in ("agent", "lane"):
+        if name in result:
+            result[name]["rss"] = max(run[name]["rss"] for run in runs)
+    if "agent" in result:
+        result["agent"]["wall"] = median(run["agent"]["wall"] for run in runs)
     return result
 
 
@@ -87,14 +107,19 @@ def print_jobs(results):
     rows = []
     for name, result in results.items():
         job = scenarios.BY_NAME[name]
-        low, high = result["ratio_range"]
-        rows.append([job.title, f"{result['ratio']:.2f} ({low:.2f}-{high:.2f})", goal(result["ratio"], job.goal_ratio),
-                     f"{result['bare_ratio']:.2f}", f"{result['mb_per_cpu_s']:.0f}",
-                     f"{result['floor_mb_per_cpu_s']:.0f}", f"{result['wall']:.2f} s", mib(result["rss"]),
-                     goal(result["rss"] / 2**20, job.goal_rss_mib)])
+        rows.append([job.title, "floor", f"{result['floor']['mb_per_cpu_s']:.0f}", "1", "", "", "", ""])
+        for key, title in (("bare", "bare loop that sends"), ("lane", "hot path alone"), ("agent", "agent")):
+            if key not in result:
+                continue
+            one, last = result[key], key == "agent"
+            low, high = one["ratio_range"]
+            rows.append(["", title, f"{one['mb_per_cpu_s']:.0f}", f"{one['ratio']:.2f} ({low:.2f}-{high:.2f})",
+                         goal(one["ratio"], job.goal_ratio) if last else "", f"{one['wall']:.2f} s" if last else "",
+                         mib(one["rss"]) if "rss" in one else "",
+                         goal(one["rss"] / 2**20, job.goal_rss_mib) if last else ""])
     if rows:
-        print(harness.table(rows, ["job", "CPU / floor (range)", "goal", "bare loop that sends / floor",
-                                   "MB per CPU-s", "floor's", "wall", "peak RSS", "goal MiB"]))
+        print(harness.table(rows, ["job", "program", "MB per CPU-s", "CPU / floor (range)", "goal", "wall", "peak RSS",
+                                   "goal MiB"]))
 
 
 # ---- operating points -----------------------------------------------------------------
@@ -217,6 +242,7 @@ def parse():
     parser.add_argument("--build", default=str(harness.ROOT / "build" / "release"), help="build folder")
     parser.add_argument("--agent", help="another agent program than the build's")
     parser.add_argument("--agent-flags", type=shlex.split, default=[], help="more flags for the agent")
+    parser.add_argument("--no-agent", action="store_true", help="floor, bare loop and hot path only; no operating points")
     parser.add_argument("--lanes-flag", default="-lanes={}", help="how the agent is told its number of lanes")
     parser.add_argument("--size", type=int, help="MiB in a job's tree (default 512; 16 with --quick)")
     parser.add_argument("--runs", type=int, help="interleaved runs of a job (default 7; 1 with --quick)")
@@ -238,12 +264,13 @@ def main():
         for name, point in POINTS.items():
             print(f"{name:18} {(point.__doc__ or name).splitlines()[0]}")
         return 0
-    names = args.names or [*scenarios.BY_NAME, *POINTS]
+    names = args.names or [*scenarios.BY_NAME, *([] if args.no_agent else POINTS)]
     unknown = [name for name in names if name not in scenarios.BY_NAME and name not in POINTS]
     if unknown:
         sys.exit(f"no such job: {', '.join(unknown)} (--list shows them)")
     args.programs = harness.Programs(args.build, args.agent)
-    check_agent(args)
+    if not args.no_agent:
+        check_agent(args)
     result = {**harness.facts(args.programs), "quick": args.quick, "jobs": {}, "points": {}}
     rows, failed = [], []
     for name in names:

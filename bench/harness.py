@@ -42,12 +42,12 @@ class Programs:
 
     def __init__(self, build, agent=None):
         self.bin = pathlib.Path(build).resolve() / "bin"
-        self.sink, self.podgen, self.floor = (self.bin / name for name in ("sink", "podgen", "floor"))
+        self.sink, self.podgen, self.floor, self.lane = (self.bin / name for name in ("sink", "podgen", "floor", "lane"))
         self.agent = pathlib.Path(agent).resolve() if agent else self.bin / "agent"
         for program in (self.sink, self.podgen, self.floor):
             if not program.exists():
                 raise Refused(f"{program} is not built: cmake --preset release && "
-                              "ninja -C build/release agent sink podgen floor")
+                              "ninja -C build/release agent sink podgen floor lane")
 
 
 def scratch_root(need_bytes):
@@ -240,6 +240,13 @@ class Process:
                 os.kill(self.pid, signal.SIGKILL)
                 self._note(*os.wait4(self.pid, 0)[1:])
         return self.usage
+
+    def finish(self, seconds):
+        """Waits for its own end; the usage of the whole life."""
+        deadline = time.monotonic() + seconds
+        while self.alive() and time.monotonic() < deadline:
+            time.sleep(0.002)
+        return self.stop()
 
     def tail(self, lines=15):
         return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])

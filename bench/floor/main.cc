@@ -6,7 +6,6 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -21,6 +20,7 @@
 
 #include "bench/common/flags.h"
 #include "bench/common/json.h"
+#include "bench/common/usage.h"
 #include "bench/floor/cri.h"
 #include "bench/floor/framing.h"
 
@@ -174,19 +174,14 @@ class Loop {
   std::unique_ptr<char[]> buffer_ = std::make_unique<char[]>(kReadSize);
 };
 
-double Seconds(const timeval& time) { return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_usec) / 1e6; }
-
 void Report(const Loop& loop, double wall) {
-  rusage usage{};
-  getrusage(RUSAGE_SELF, &usage);
-  const double cpu = Seconds(usage.ru_utime) + Seconds(usage.ru_stime);
+  const Usage usage = UsageSoFar();
   std::string out;
   JsonWriter json(&out);
   json.Open('{').Field("bytes", loop.bytes).Field("lines", loop.lines).Field("not_cri", loop.not_cri);
-  json.Field("out_bytes", loop.out_bytes).Field("user_s", Seconds(usage.ru_utime));
-  json.Field("sys_s", Seconds(usage.ru_stime)).Field("cpu_s", cpu).Field("wall_s", wall);
-  json.Field("max_rss_kib", usage.ru_maxrss);
-  json.Field("mb_per_cpu_s", static_cast<double>(loop.bytes) / 1e6 / cpu).Close('}');
+  json.Field("out_bytes", loop.out_bytes).Field("user_s", usage.user_s).Field("sys_s", usage.system_s);
+  json.Field("cpu_s", usage.cpu_s()).Field("wall_s", wall).Field("max_rss_kib", usage.peak_rss_kib);
+  json.Field("mb_per_cpu_s", static_cast<double>(loop.bytes) / 1e6 / usage.cpu_s()).Close('}');
   std::printf("%s\n", out.c_str());
 }
 

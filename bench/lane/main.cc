@@ -4,8 +4,6 @@
 // For instruction counts (bench/instructions.py), profiles, and allocations per record.
 // Unlike the other yardsticks it is made of the agent's rooms.
 #include <fcntl.h>
-#include <sys/resource.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -22,6 +20,7 @@
 #include "agent/flow/lane.h"
 #include "bench/common/flags.h"
 #include "bench/common/json.h"
+#include "bench/common/usage.h"
 
 namespace {
 
@@ -168,15 +167,13 @@ int Main(int argc, char** argv) {
   driver.Run();
   const uint64_t allocated = allocations - before;
 
-  rusage usage{};
-  getrusage(RUSAGE_SELF, &usage);
-  const auto seconds = [](const timeval& t) { return static_cast<double>(t.tv_sec) + static_cast<double>(t.tv_usec) / 1e6; };
+  const Usage usage = UsageSoFar();
   std::string out;
   JsonWriter json(&out);
   json.Open('{').Field("bytes", driver.stats().bytes_read.load()).Field("lines", driver.stats().lines_read.load());
   json.Field("entries", driver.collector().entries).Field("batches", driver.collector().count);
   json.Field("out_bytes", driver.collector().out_bytes).Field("allocations", allocated);
-  json.Field("cpu_s", seconds(usage.ru_utime) + seconds(usage.ru_stime)).Field("max_rss_kib", usage.ru_maxrss);
+  json.Field("cpu_s", usage.cpu_s()).Field("max_rss_kib", usage.peak_rss_kib);
   json.Close('}');
   std::printf("%s\n", out.c_str());
   return 0;
