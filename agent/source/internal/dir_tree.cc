@@ -1,0 +1,475 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/source/internal/dir_tree.h"
+
+#include <algorithm>
+
+#include "agent/core/log.h"
+
+namespace agent::source {
+
+using platform::FileType;
+using platform::Glob;
+using Kind = Glob::Segment::Kind;
+namespace watch = platform::watch;
+
+namespace {
+
+constexpr uint32_t kStructure = watch::kCreate | watch::kDelete | watch::kMovedFrom | watch::kMovedTo |
+                                watch::kDeleteSelf | watch::kMoveSelf;
+constexpr uint32_t kWrites = watch::kModify | watch::kAttrib;
+constexpr uint32_t kSelfGone = watch::kDeleteSelf | watch::kMoveSelf | watch::kUnmount | watch::kIgnored;
+constexpr size_t kDeepest = 64;
+constexpr size_t kHalvesApart = 256;
+
+}  // namespace
+
+DirTree::~DirTree() {
+  if (watcher_ == nullptr) return;
+  for (const auto& [number, nodes] : by_watch_) watcher_->Unwatch(number);
+}
+
+// -- the walk --
+
+void DirTree::AddPatterns(std::vector<std::pair<PatternId, Glob>> patterns) {
+  std::set<State> states;
+  for (auto& [id, glob] : patterns) {
+    auto& kept = patterns_[id];
+    kept = std::make_unique<Glob>(std::move(glob));
+    for (const Glob::Alternative& alternative : kept->alternatives()) AddClosed(states, {id, &alternative, 0});
+  }
+  AddStates("/", std::move(states));
+  Run();
+}
+
+void DirTree::RemovePatterns(const std::set<PatternId>& patterns) {
+  std::vector<std::string> paths;
+  for (auto& [path, node] : nodes_) {
+    const size_t removed =
+        std::erase_if(node->states, [&](const State& state) { return patterns.contains(state.pattern); });
+    if (removed > 0) paths.push_back(path);
+  }
+  for (const std::string& path : paths) {
+    EraseIfUnused(path);
+    if (Node* node = Find(path)) Arm(*node);
+  }
+  for (const PatternId id : patterns) patterns_.erase(id);
+}
+
+// A `**` also stands for no directory at all.
+void DirTree::AddClosed(std::set<State>& states, State state) {
+  while (states.insert(state).second && SegmentOf(state).kind == Kind::kAnyDepth && !IsLast(state)) ++state.segment;
+}
+
+void DirTree::AddStates(const std::string& path, std::set<State> states) {
+  Node* node = Ensure(path);
+  if (node == nullptr) return;
+  std::vector<State> added;
+  for (const State& state : states) {
+    if (node->states.insert(state).second) added.push_back(state);
+  }
+  if (!added.empty()) work_.push_back({path, std::move(added)});
+}
+
+void DirTree::Run() {
+  while (!work_.empty()) {
+    std::vector<Work> now;
+    now.swap(work_);
+    for (const Work& work : now) Expand(work.path, work.states);
+  }
+}
+
+void DirTree::Expand(const std::string& path, const std::vector<State>& states) {
+  TryLiterals(path, states);
+  Node* node = Find(path);
+  if (node == nullptr) return;
+  const int watch_before = node->watch;
+  Arm(*node);
+  const bool newly_watched = node->watch != watch_before;
+  const bool all_literal =
+      std::all_of(states.begin(), states.end(), [](const State& s) { return SegmentOf(s).kind == Kind::kLiteral; });
+  if (!all_literal) List(path, states);
+  // What was made between the look and the watch.
+  if (newly_watched) TryLiterals(path, states);
+}
+
+void DirTree::TryLiterals(const std::string& path, const std::vector<State>& states) {
+  for (const State& state : states) {
+    const Glob::Segment& segment = SegmentOf(state);
+    if (segment.kind != Kind::kLiteral) continue;
+    const auto stat = fs_.LinkStat(platform::Join(path, segment.text));
+    if (stat) Try(path, segment.text, stat->type, {state});
+  }
+}
+
+void DirTree::List(const std::string& path, const std::vector<State>& states) {
+  auto entries = fs_.List(path);
+  Node* node = Find(path);
+  if (!entries) {
+    if (node == nullptr || entries.error().code == Code::kNotFound) return;
+    node->list_again = true;
+    if (!node->list_failed) LogWarn("cannot list a directory; trying again", {{"err", entries.error().what}});
+    node->list_failed = true;
+    return;
+  }
+  if (node != nullptr) node->list_failed = false;
+  std::sort(entries->begin(), entries->end(),
+            [](const platform::DirEntry& a, const platform::DirEntry& b) { return a.name < b.name; });
+  for (const platform::DirEntry& entry : *entries) Try(path, entry.name, entry.type, states);
+}
+
+void DirTree::Try(const std::string& directory, const std::string& name, FileType type,
+                  const std::vector<State>& states) {
+  std::set<State> below;
+  std::vector<PatternId> matched;
+  for (const State& state : states) {
+    const Glob::Segment& segment = SegmentOf(state);
+    if (!segment.Matches(name)) continue;
+    if (IsLast(state)) matched.push_back(state.pattern);
+    if (segment.kind == Kind::kAnyDepth) AddClosed(below, state);
+    else if (!IsLast(state)) AddClosed(below, {state.pattern, state.alternative, state.segment + 1});
+  }
+  const Node* node = Find(directory);
+  const bool pinned = node != nullptr && node->pins > 0;
+  if (matched.empty() && below.empty() && !pinned) return;
+  const std::string path = platform::Join(directory, name);
+  bool loop = false;
+  if (type == FileType::kSymlink || type == FileType::kUnknown) {
+    const auto stat = fs_.Stat(path);
+    type = stat ? stat->type : FileType::kUnknown;
+    loop = stat && stat->type == FileType::kDirectory && IsLoop(path, *stat);
+  }
+  if (type == FileType::kDirectory) {
+    if (!below.empty() && !loop) AddStates(path, std::move(below));
+    return;
+  }
+  matched.erase(std::unique(matched.begin(), matched.end()), matched.end());
+  if (!matched.empty() || pinned) listener_.Appeared(path, matched);
+}
+
+// A link to a directory that it lies in.
+bool DirTree::IsLoop(const std::string& path, const platform::FileStat& stat) {
+  size_t depth = 0;
+  for (std::string_view up = platform::DirectoryOf(path);; up = platform::DirectoryOf(up)) {
+    const auto above = fs_.Stat(std::string(up));
+    if (above && above->inode == stat.inode && above->device == stat.device) return true;
+    if (up == "/" || ++depth > kDeepest) return depth > kDeepest;
+  }
+}
+
+// -- nodes and their watches --
+
+DirTree::Node* DirTree::Find(const std::string& path) {
+  const auto found = nodes_.find(path);
+  return found == nodes_.end() ? nullptr : found->second.get();
+}
+
+bool DirTree::Identify(Node& node) {
+  const auto stat = fs_.Stat(node.path);
+  node.exists = stat && stat->type == FileType::kDirectory;
+  if (!node.exists) return false;
+  node.device = stat->device;
+  node.inode = stat->inode;
+  node.modified_ns = stat->modified_ns;
+  node.list_again = true;
+  return true;
+}
+
+DirTree::Node* DirTree::Ensure(const std::string& path) {
+  if (Node* found = Find(path); found != nullptr) {
+    if (!found->exists) Identify(*found);
+    return found->exists ? found : nullptr;
+  }
+  auto node = std::make_unique<Node>();
+  node->path = path;
+  if (!Identify(*node)) return nullptr;
+  return nodes_.emplace(path, std::move(node)).first->second.get();
+}
+
+bool DirTree::NeedsWatch(const Node& node) const {
+  if (node.pins > 0) return true;
+  return std::any_of(node.states.begin(), node.states.end(), [&](const State& state) {
+    const Glob::Segment& segment = SegmentOf(state);
+    if (segment.kind != Kind::kLiteral || IsLast(state)) return true;
+    return !nodes_.contains(platform::Join(node.path, segment.text));
+  });
+}
+
+uint32_t DirTree::MaskFor(const Node& node) const {
+  const bool files = node.pins > 0 || std::any_of(node.states.begin(), node.states.end(), [](const State& state) {
+                       return IsLast(state) || SegmentOf(state).kind == Kind::kAnyDepth;
+                     });
+  return kStructure | (files && !node.quiet ? kWrites : 0);
+}
+
+void DirTree::Arm(Node& node) {
+  if (!node.exists || !NeedsWatch(node)) {
+    Disarm(node);
+    return;
+  }
+  const uint32_t mask = MaskFor(node);
+  if (node.watch >= 0 && node.mask == mask) return;
+  auto [remote, unknown_device] = remote_.try_emplace(node.device, false);
+  if (unknown_device) {
+    const auto space = fs_.Space(node.path);
+    remote->second = space && space->remote;
+    if (remote->second) ReportFailure({Code::kNotFound, node.path + " is on a network or user-space file system"});
+  }
+  if (watcher_ == nullptr || remote->second) {
+    SetPolled(node, true);
+    return;
+  }
+  auto number = watcher_->Watch(node.path, mask);
+  if (!number) {
+    if (number.error().code != Code::kNotFound) {
+      ReportFailure(number.error());
+      SetPolled(node, true);
+    }
+    return;
+  }
+  SetPolled(node, false);
+  std::vector<Node*>& sharing = by_watch_[*number];
+  if (node.watch != *number) {
+    Disarm(node);
+    sharing.push_back(&node);
+    node.watch = *number;
+  }
+  node.mask = mask;
+  uint32_t together = 0;
+  for (const Node* other : sharing) together |= other->mask;
+  if (together != mask) (void)watcher_->Watch(node.path, together).has_value();
+}
+
+void DirTree::Disarm(Node& node) {
+  SetPolled(node, false);
+  if (node.watch < 0) return;
+  const auto found = by_watch_.find(node.watch);
+  if (found != by_watch_.end()) {
+    std::erase(found->second, &node);
+    if (found->second.empty()) {
+      watcher_->Unwatch(node.watch);
+      by_watch_.erase(found);
+    }
+  }
+  node.watch = -1;
+  node.mask = 0;
+}
+
+void DirTree::SetPolled(Node& node, bool polled) {
+  if (node.polled == polled) return;
+  node.polled = polled;
+  if (polled) ++polled_;
+  else --polled_;
+}
+
+void DirTree::ReportFailure(const Error& error) {
+  if (!reported_.insert(error.code).second) return;
+  LogWarn("a directory cannot be watched with inotify; it and others like it are polled instead",
+          {{"err", error.what}});
+}
+
+void DirTree::Pin(const std::string& directory) {
+  Node* node = Ensure(directory);
+  if (node == nullptr) {
+    auto& made = nodes_[directory];
+    if (made == nullptr) made = std::make_unique<Node>();
+    made->path = directory;
+    node = made.get();
+  }
+  ++node->pins;
+  Arm(*node);
+}
+
+void DirTree::Unpin(const std::string& directory) {
+  Node* node = Find(directory);
+  if (node == nullptr || node->pins == 0) return;
+  --node->pins;
+  EraseIfUnused(directory);
+  node = Find(directory);
+  if (node != nullptr) Arm(*node);
+}
+
+bool DirTree::SetQuiet(const std::string& directory, bool quiet) {
+  Node* node = Find(directory);
+  if (node == nullptr || node->watch < 0) return false;
+  const std::vector<Node*> sharing = by_watch_[node->watch];
+  for (Node* other : sharing) other->quiet = quiet;
+  for (Node* other : sharing) Arm(*other);
+  return true;
+}
+
+bool DirTree::Polled(const std::string& directory) const {
+  const auto found = nodes_.find(directory);
+  return found != nodes_.end() && found->second->polled;
+}
+
+// Forgets a directory and all below it; pinned ones stay, without a watch.
+void DirTree::Drop(const std::string& path) {
+  std::vector<std::string> gone;
+  const std::string prefix = path == "/" ? path : path + "/";
+  if (nodes_.contains(path)) gone.push_back(path);
+  for (auto it = nodes_.upper_bound(prefix); it != nodes_.end() && it->first.starts_with(prefix); ++it) {
+    gone.push_back(it->first);
+  }
+  for (const std::string& each : gone) {
+    Node* node = Find(each);
+    Disarm(*node);
+    node->exists = false;
+    node->states.clear();
+    EraseIfUnused(each);
+  }
+  listener_.DirectoryGone(path);
+}
+
+void DirTree::EraseIfUnused(const std::string& path) {
+  Node* node = Find(path);
+  if (node == nullptr || node->pins > 0 || !node->states.empty()) return;
+  Disarm(*node);
+  nodes_.erase(path);
+}
+
+// A child is gone: await it again, and look whether it is back already.
+void DirTree::Recheck(const std::string& directory) {
+  Node* node = Find(directory);
+  if (node == nullptr) return;
+  const std::vector<State> states(node->states.begin(), node->states.end());
+  Arm(*node);
+  TryLiterals(directory, states);
+}
+
+void DirTree::Rescan(Scope scope, bool force) {
+  std::string path;
+  for (auto it = nodes_.begin(); it != nodes_.end(); it = nodes_.upper_bound(path)) {
+    path = it->first;
+    if (scope == Scope::kAll || it->second->polled) RescanNode(path, force);
+    Run();
+  }
+}
+
+void DirTree::RescanNode(const std::string& path, bool force) {
+  Node* node = Find(path);
+  const auto stat = fs_.Stat(path);
+  if (!node->exists) {
+    if (stat && Identify(*node)) Arm(*node);
+    return;
+  }
+  if (!stat || stat->type != FileType::kDirectory || stat->inode != node->inode || stat->device != node->device) {
+    Drop(path);
+    if (path != "/") Recheck(std::string(platform::DirectoryOf(path)));
+    return;
+  }
+  const bool changed = stat->modified_ns != node->modified_ns;
+  if (!changed && !node->list_again && !force) return;
+  // A change in the same clock tick as the listing would look like none: list once more.
+  node->list_again = changed;
+  node->modified_ns = stat->modified_ns;
+  const std::vector<State> states(node->states.begin(), node->states.end());
+  Arm(*node);
+  if (!states.empty()) Expand(path, states);
+}
+
+// -- events --
+
+size_t DirTree::HandleEvents() {
+  if (watcher_ == nullptr) return 0;
+  std::vector<platform::WatchEvent> read;
+  std::vector<Event> events;
+  bool overflowed = false;
+  while (watcher_->Read(read)) {
+    for (const platform::WatchEvent& event : read) {
+      if ((event.mask & watch::kOverflow) != 0) overflowed = true;
+      else events.push_back({event.watch, event.mask, event.cookie, std::string(event.name)});
+    }
+    read.clear();
+  }
+  for (size_t i = 0; i < events.size(); ++i) {
+    Dispatch(events, i);
+    Run();
+  }
+  if (overflowed) {
+    ++overflows_;
+    listener_.Overflowed();
+    Rescan(Scope::kAll, true);
+  }
+  return events.size();
+}
+
+void DirTree::Dispatch(const std::vector<Event>& events, size_t index) {
+  const Event& event = events[index];
+  const auto found = by_watch_.find(event.watch);
+  if (found == by_watch_.end()) return;  // of a watch that was given up
+  std::vector<std::string> directories;
+  for (const Node* node : found->second) directories.push_back(node->path);
+  for (const std::string& directory : directories) {
+    if ((event.mask & kSelfGone) != 0) {
+      Drop(directory);
+      if (directory != "/") Recheck(std::string(platform::DirectoryOf(directory)));
+    } else if ((event.mask & watch::kIsDirectory) != 0) {
+      DispatchDirectory(directory, event);
+    } else {
+      DispatchFile(directory, events, index);
+    }
+  }
+}
+
+void DirTree::DispatchDirectory(const std::string& directory, const Event& event) {
+  const std::string path = platform::Join(directory, event.name);
+  if ((event.mask & (watch::kDelete | watch::kMovedFrom)) != 0) {
+    Drop(path);
+    Recheck(directory);
+  } else if ((event.mask & (watch::kCreate | watch::kMovedTo)) != 0) {
+    const Node* known = Find(path);
+    const auto stat = fs_.Stat(path);
+    if (known != nullptr && stat && (known->inode != stat->inode || known->device != stat->device)) Drop(path);
+    const Node* node = Find(directory);
+    if (node == nullptr) return;
+    Try(directory, event.name, FileType::kDirectory, {node->states.begin(), node->states.end()});
+    if (Node* parent = Find(directory)) Arm(*parent);
+  }
+}
+
+void DirTree::DispatchFile(const std::string& directory, const std::vector<Event>& events, size_t index) {
+  const Event& event = events[index];
+  const std::string path = platform::Join(directory, event.name);
+  if ((event.mask & watch::kModify) != 0) {
+    listener_.Modified(path);
+    return;
+  }
+  if ((event.mask & watch::kMovedFrom) != 0) {
+    const Event* other = OtherHalf(events, index);
+    if (other == nullptr) {
+      listener_.Vanished(path);
+    } else {
+      const bool here = other->watch == event.watch;
+      listener_.Moved(path, platform::Join(here ? directory : RealOf(other->watch), other->name));
+    }
+    return;
+  }
+  if ((event.mask & watch::kDelete) != 0) {
+    listener_.Vanished(path);
+    return;
+  }
+  const Node* node = Find(directory);
+  if (node == nullptr) return;
+  Try(directory, event.name, FileType::kUnknown, {node->states.begin(), node->states.end()});
+}
+
+// Of several paths of one directory the pinned one is free of symlinks.
+const std::string& DirTree::RealOf(int number) const {
+  const std::vector<Node*>& nodes = by_watch_.at(number);
+  const auto pinned = std::find_if(nodes.begin(), nodes.end(), [](const Node* node) { return node->pins > 0; });
+  return pinned == nodes.end() ? nodes.front()->path : (*pinned)->path;
+}
+
+// The kernel queues both halves of a rename at once, but other events may come between.
+const DirTree::Event* DirTree::OtherHalf(const std::vector<Event>& events, size_t index) const {
+  const size_t end = std::min(events.size(), index + kHalvesApart);
+  for (size_t i = index + 1; i < end; ++i) {
+    const Event& event = events[i];
+    if (event.cookie == events[index].cookie && (event.mask & watch::kMovedTo) != 0 && by_watch_.contains(event.watch)) {
+      return &event;
+    }
+  }
+  return nullptr;
+}
+
+}  // namespace agent::source

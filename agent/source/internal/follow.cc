@@ -1,0 +1,463 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a path leads to now, compared with what it led to before. Everything here looks
+// at the file system; events only say where to look.
+#include <algorithm>
+
+#include "agent/core/log.h"
+#include "agent/source/internal/rotated_names.h"
+#include "agent/source/internal/tailer_impl.h"
+
+namespace agent::source {
+
+using platform::FileType;
+
+namespace {
+
+constexpr Duration kFirstRetry = std::chrono::seconds(1);
+constexpr Duration kLongestRetry = std::chrono::minutes(5);
+constexpr Duration kCopyRetry = std::chrono::seconds(10);
+constexpr int kMostRounds = 100;  // of paths that keep changing while they are looked at
+
+}  // namespace
+
+Chain& Tailer::Impl::GetChain(Slot& slot, const std::string& path) {
+  const auto [first, last] = chains_.equal_range(path);
+  for (auto it = first; it != last; ++it) {
+    if (it->second->slot == &slot) return *it->second;
+  }
+  auto chain = std::make_unique<Chain>();
+  chain->id = next_id_++;
+  chain->slot = &slot;
+  chain->path = path;
+  if (slot.initial_delay > Duration::zero()) chain->wait_until = now_ + slot.initial_delay;
+  return *chains_.emplace(path, std::move(chain))->second;
+}
+
+void Tailer::Impl::MarkDirty(Chain& chain) {
+  if (chain.dirty) return;
+  chain.dirty = true;
+  dirty_.push_back(&chain);
+}
+
+// -- hints --
+
+void Tailer::Impl::Appeared(const std::string& path, const std::vector<PatternId>& patterns) {
+  for (const PatternId id : patterns) {
+    const auto found = slots_.find(id);
+    if (found == slots_.end() || found->second->retired) continue;
+    if (found->second->exclude && found->second->exclude->Matches(path)) continue;
+    MarkDirty(GetChain(*found->second, path));
+  }
+  VisitChainsAt(path, [this](Chain& chain) { MarkDirty(chain); });
+  CheckSettledAt(path);
+}
+
+void Tailer::Impl::Vanished(const std::string& path) {
+  VisitChainsAt(path, [this](Chain& chain) { MarkDirty(chain); });
+  VisitGenerationsAt(path, [this](Generation& generation) {
+    if (generation.place != Place::kCurrent) next_linger_ = std::min(next_linger_, now_);
+  });
+  CheckSettledAt(path);
+}
+
+void Tailer::Impl::Moved(const std::string& from, const std::string& to) {
+  VisitGenerationsAt(to, [this](Generation& replaced) {
+    SetLocation(replaced, "");
+    next_linger_ = std::min(next_linger_, now_);
+  });
+  std::set<const Slot*> followed;
+  VisitGenerationsAt(from, [&](Generation& generation) {
+    followed.insert(generation.chain->slot);
+    SetLocation(generation, to);
+  });
+  VisitChainsAt(from, [&](Chain& chain) {
+    if (!followed.contains(chain.slot)) chain.missed.push_back(to);
+    MarkDirty(chain);
+  });
+  VisitChainsAt(to, [this](Chain& chain) { MarkDirty(chain); });
+  MoveSettled(from, to);
+}
+
+void Tailer::Impl::Modified(const std::string& path) {
+  bool followed = false;
+  VisitGenerationsAt(path, [&](Generation& generation) {
+    followed = true;
+    Inspect(generation, true);
+  });
+  if (followed) {
+    NoteWrite(std::string(platform::DirectoryOf(path)));
+    return;
+  }
+  VisitChainsAt(path, [this](Chain& chain) {
+    if (chain.current == nullptr && !chain.ignored) MarkDirty(chain);
+    if (chain.suspect_copy) MarkDirty(chain);
+  });
+  CheckSettledAt(path);
+}
+
+void Tailer::Impl::DirectoryGone(const std::string& directory) {
+  const std::string prefix = directory == "/" ? directory : directory + "/";
+  for (auto it = chains_.lower_bound(prefix); it != chains_.end() && it->first.starts_with(prefix); ++it) {
+    MarkDirty(*it->second);
+  }
+  for (auto it = chains_by_real_.lower_bound(prefix); it != chains_by_real_.end() && it->first.starts_with(prefix);
+       ++it) {
+    MarkDirty(*it->second);
+  }
+  next_linger_ = lingering_.empty() ? next_linger_ : std::min(next_linger_, now_);
+}
+
+void Tailer::Impl::Overflowed() {
+  for (auto& [path, chain] : chains_) MarkDirty(*chain);
+  next_linger_ = lingering_.empty() ? next_linger_ : std::min(next_linger_, now_);
+}
+
+// -- looking --
+
+// Looks at every path that may have changed, the older numbers of a container first.
+void Tailer::Impl::Settle() {
+  for (int round = 0; !dirty_.empty() && round < kMostRounds; ++round) {
+    listings_.clear();
+    std::vector<Chain*> now;
+    now.swap(dirty_);
+    std::sort(now.begin(), now.end(), [](const Chain* a, const Chain* b) {
+      return a->path != b->path ? NaturalLess(a->path, b->path) : a->slot->id < b->slot->id;
+    });
+    // A look may erase another chain; what is still dirty is still there.
+    std::vector<std::pair<std::string, uint64_t>> names;
+    for (const Chain* chain : now) names.emplace_back(chain->path, chain->id);
+    for (const auto& [path, id] : names) {
+      const auto [first, last] = chains_.equal_range(path);
+      const auto found = std::find_if(first, last, [&](const auto& entry) { return entry.second->id == id; });
+      if (found != last && found->second->dirty) Look(*found->second);
+    }
+  }
+  listings_.clear();
+}
+
+void Tailer::Impl::Look(Chain& chain) {
+  chain.dirty = false;
+  if (chain.slot->retired) {
+    EraseIfEmpty(chain);
+    return;
+  }
+  if (chain.wait_until > now_) {
+    troubled_.insert(&chain);
+    chain.retry_at = chain.wait_until;
+    return;
+  }
+  auto stat = parts_.fs.Stat(chain.path);
+  if (!stat) {
+    LookNowhere(chain, stat.error());
+    return;
+  }
+  chain.vanished = false;
+  if (stat->type != FileType::kRegular) {
+    if (chain.current != nullptr) Detach(*chain.current);
+    Ignore(chain, "it is not a regular file", *stat);
+    return;
+  }
+  if (chain.current != nullptr && chain.current->identity.SameInode(*stat)) {
+    Inspect(*chain.current, true);
+    return;
+  }
+  if (chain.current != nullptr) Detach(*chain.current);
+  if (chain.ignored && !chain.suspect_copy && chain.ignored_file.SameInode(*stat) &&
+      (FindGeneration(*chain.slot, *stat) != nullptr ||
+       FindSettled(chain.slot->target->job, *stat, chain.path) != nullptr)) {
+    CheckSettledAt(chain.path);
+    return;
+  }
+  if (!chain.recovered) {
+    Recover(chain, &*stat);
+  } else if (chain.slot->packing == Packing::kPlain) {
+    AdoptMissed(chain);
+    AdoptSiblings(chain, &*stat);
+  }
+  Attach(chain);
+}
+
+void Tailer::Impl::LookNowhere(Chain& chain, const Error& error) {
+  if (error.code != Code::kNotFound) {
+    Trouble(chain, error);
+    return;
+  }
+  if (chain.current != nullptr) Detach(*chain.current);
+  if (chain.recovered) AdoptMissed(chain);
+  if (parts_.fs.LinkStat(chain.path).has_value()) {
+    Trouble(chain, {Code::kNotFound, chain.path + ": a symlink that leads nowhere", error.sys_errno});
+    return;
+  }
+  chain.vanished = true;
+  ClearTrouble(chain);
+  EraseIfEmpty(chain);
+}
+
+void Tailer::Impl::Attach(Chain& chain) {
+  auto opened = parts_.fs.Open(chain.path, platform::OpenMode::kRead);
+  if (!opened) {
+    if (opened.error().code == Code::kNotFound) MarkDirty(chain);  // it went between the two calls
+    else Trouble(chain, opened.error());
+    return;
+  }
+  auto stat = (*opened)->Stat();
+  if (!stat) {
+    Trouble(chain, stat.error());
+    return;
+  }
+  auto real = parts_.fs.RealPath(chain.path);
+  Start start;
+  start.file = std::move(*opened);
+  start.stat = *stat;
+  start.location = real ? *real : chain.path;
+  start.packing = chain.slot->packing;
+  ClearTrouble(chain);
+  AttachOpen(chain, std::move(start));
+}
+
+void Tailer::Impl::AttachOpen(Chain& chain, Start start) {
+  if (chain.real_path != start.location) {
+    const auto [first, last] = chains_by_real_.equal_range(chain.real_path);
+    const auto old = std::find_if(first, last, [&](const auto& entry) { return entry.second == &chain; });
+    if (old != last) chains_by_real_.erase(old);
+    chain.real_path = start.location;
+    if (chain.real_path != chain.path) chains_by_real_.emplace(chain.real_path, &chain);
+  }
+  if (AttachKnown(chain, start)) return;
+  if (chain.resume && chain.resume->identity.SameInode(start.stat)) {
+    start.offset = chain.resume->offset;
+    start.head = chain.resume->identity.head;
+    chain.resume.reset();
+    Begin(chain, std::move(start));
+    return;
+  }
+  chain.resume.reset();
+  if (AttachUnclaimed(chain, start) || AttachSettled(chain, start)) return;
+  if (start.packing == Packing::kPlain && (RefuseAsArchive(chain, start) || SuspectCopy(chain, start))) return;
+  start.offset = ImportedOffset(chain, start.file, start.stat.size);
+  Begin(chain, std::move(start));
+}
+
+// The file is followed already: under this path before, or under another one.
+bool Tailer::Impl::AttachKnown(Chain& chain, const Start& start) {
+  if (Generation* known = FindGeneration(*chain.slot, start.stat); known != nullptr) {
+    if (known->chain == &chain) Revert(chain, *known);
+    else Ignore(chain, "the same file is followed as " + known->chain->path, start.stat);
+    return true;
+  }
+  Generation* retired = FindRetired(*chain.slot, start.stat);
+  if (retired == nullptr) return false;
+  // A target went and came back: go on where it ended.
+  if (chain.generations.empty()) chain.id = retired->file->chain;
+  retired->continued = true;
+  Unregister(*retired);
+  SetLocation(*retired, "");
+  Start more = start;
+  more.offset = std::min(retired->limit, start.stat.size);
+  more.head = retired->identity.head;
+  more.after = retired->file;
+  Begin(chain, std::move(more));
+  return true;
+}
+
+bool Tailer::Impl::AttachUnclaimed(Chain& chain, const Start& start) {
+  const SavedPosition* saved = FindUnclaimed(*chain.slot, start.stat, *start.file);
+  if (saved == nullptr) return false;
+  const std::string follows = saved->follows;
+  if (follows != chain.path && chain.slot->glob.Matches(follows)) {
+    Chain& other = GetChain(*chain.slot, follows);
+    if (!other.recovered) {
+      const auto there = parts_.fs.Stat(follows);
+      Recover(other, there ? &*there : nullptr);
+      MarkDirty(other);
+    }
+    if (AttachKnown(chain, start) || AttachSettled(chain, start)) return true;
+    saved = FindUnclaimed(*chain.slot, start.stat, *start.file);
+    if (saved == nullptr) return false;
+  }
+  Start more = start;
+  more.offset = saved->offset;
+  more.head = saved->identity.head;
+  std::erase_if(unclaimed_, [&](const SavedPosition& each) { return &each == saved; });
+  Begin(chain, std::move(more));
+  return true;
+}
+
+bool Tailer::Impl::AttachSettled(Chain& chain, const Start& start) {
+  const Settled* settled = FindSettled(chain.slot->target->job, start.stat, chain.path);
+  if (settled == nullptr) return false;
+  const bool grown = start.packing == Packing::kPlain ? start.stat.size > settled->offset
+                                                      : start.stat.size > settled->size;
+  if (!grown) {
+    Ignore(chain, "it was read to its end before", start.stat);
+    return true;
+  }
+  Start more = start;
+  more.offset = settled->offset;
+  more.head = settled->identity.head;
+  const std::string follows = settled->follows;
+  EraseSettled(settled);
+  if (follows == chain.path || !chain.slot->glob.Matches(follows)) {
+    Begin(chain, std::move(more));
+    return true;
+  }
+  more.place = Place::kAway;
+  more.own_order = true;
+  Begin(GetChain(*chain.slot, follows), std::move(more));
+  Ignore(chain, "the same file is followed as " + follows, start.stat);
+  return true;
+}
+
+// Compressed bytes are no log lines.
+bool Tailer::Impl::RefuseAsArchive(Chain& chain, const Start& start) {
+  const Packing packing = PackingOf(chain.path);
+  if (packing == Packing::kPlain) return false;
+  char magic[3] = {};
+  const auto got = ReadFully(*start.file, 0, magic);
+  if (!got || *got < sizeof magic) return false;
+  const std::string_view found(magic, sizeof magic);
+  if (!found.starts_with(packing == Packing::kGzip ? "\x1F\x8B" : "BZh")) return false;
+  Ignore(chain, "it is compressed; give its scrape config a decompression section to read it", start.stat);
+  return true;
+}
+
+// `cp app.log app.log.1; truncate app.log` begins with a copy that must not be read as
+// a new file. It is left alone as long as it begins as the original does.
+bool Tailer::Impl::SuspectCopy(Chain& chain, const Start& start) {
+  const std::string_view name = platform::BaseOf(start.location);
+  const std::string directory(platform::DirectoryOf(start.location));
+  chain.suspect_copy = false;
+  const auto found = directories_.find(directory);
+  if (found == directories_.end()) return false;
+  for (const Generation* original : found->second->generations) {
+    if (original->chain->slot != chain.slot || original->place != Place::kCurrent) continue;
+    if (original->packing != Packing::kPlain || !IsRotatedName(platform::BaseOf(original->location), name)) continue;
+    const std::shared_ptr<platform::File> file = original->source->file();
+    char mine[Fingerprint::kMost], other[Fingerprint::kMost];
+    const auto got = ReadFully(*start.file, 0, mine);
+    const auto got_other = ReadFully(*file, 0, other);
+    if (!got || !got_other || *got_other < *got) continue;
+    if (std::string_view(mine, *got) != std::string_view(other, *got)) continue;
+    Ignore(chain, "it begins as " + original->chain->path + " does, and is taken for its copy", start.stat);
+    chain.suspect_copy = true;
+    chain.retry_at = now_ + kCopyRetry;
+    troubled_.insert(&chain);
+    return true;
+  }
+  return false;
+}
+
+// The path leads to an older generation again: a rotation was undone.
+void Tailer::Impl::Revert(Chain& chain, Generation& generation) {
+  generation.place = Place::kCurrent;
+  SetLocation(generation, chain.real_path);
+  chain.current = &generation;
+  const bool last = chain.generations.back().get() == &generation;
+  if (!last) Finish(generation);  // what comes now comes after the newer generations
+  if (generation.finished()) ContinueAt(generation, generation.limit, false);
+  else lingering_.erase(&generation);
+}
+
+// The path does not lead to it any more.
+void Tailer::Impl::Detach(Generation& generation) {
+  generation.chain->current = nullptr;
+  generation.place = Place::kAway;
+  generation.detached_at = now_;
+  if (parts_.metrics.rotations != nullptr) parts_.metrics.rotations->Add(1);
+  lingering_.insert(&generation);
+  next_linger_ = std::min(next_linger_, now_);
+  if (generation.location.empty()) return;
+  // Without an event nobody has said where it went.
+  const auto there = parts_.fs.Stat(generation.location);
+  if (there && generation.identity.SameInode(*there)) return;
+  const std::string directory(platform::DirectoryOf(generation.location));
+  std::string location;
+  if (const auto entries = parts_.fs.List(directory)) {
+    for (const platform::DirEntry& entry : *entries) {
+      if (entry.inode == generation.identity.inode) location = platform::Join(directory, entry.name);
+    }
+  }
+  SetLocation(generation, location);
+}
+
+// Files that were at the path for a moment and were renamed before anyone looked.
+void Tailer::Impl::AdoptMissed(Chain& chain) {
+  std::vector<std::string> missed;
+  missed.swap(chain.missed);
+  for (const std::string& path : missed) {
+    auto file = parts_.fs.Open(path, platform::OpenMode::kRead);
+    if (!file) continue;
+    auto stat = (*file)->Stat();
+    if (!stat || stat->type != FileType::kRegular || FindGeneration(*chain.slot, *stat) != nullptr) continue;
+    if (FindSettled(chain.slot->target->job, *stat, path) != nullptr) continue;
+    auto real = parts_.fs.RealPath(path);
+    Start start;
+    start.file = std::move(*file);
+    start.stat = *stat;
+    start.location = real ? *real : path;
+    start.place = Place::kAway;
+    Begin(chain, std::move(start));
+  }
+}
+
+// -- trouble --
+
+void Tailer::Impl::Trouble(Chain& chain, const Error& error) {
+  if (chain.trouble.empty() || chain.ignored) {
+    LogWarn("cannot read a file; trying again, less and less often", {{"path", chain.path}, {"err", error.what}});
+  }
+  chain.ignored = false;
+  chain.trouble = error.what;
+  chain.sys_errno = error.sys_errno;
+  chain.backoff = std::clamp(chain.backoff * 2, kFirstRetry, kLongestRetry);
+  chain.retry_at = now_ + chain.backoff;
+  troubled_.insert(&chain);
+}
+
+void Tailer::Impl::Ignore(Chain& chain, std::string why, const platform::FileStat& stat) {
+  ClearTrouble(chain);
+  chain.ignored = true;
+  chain.trouble = std::move(why);
+  chain.ignored_file = {stat.device, stat.inode, stat.born_ns, {}};
+}
+
+void Tailer::Impl::ClearTrouble(Chain& chain) {
+  chain.trouble.clear();
+  chain.sys_errno = 0;
+  chain.ignored = false;
+  chain.suspect_copy = false;
+  chain.retry_at = kNever;
+  chain.backoff = {};
+  troubled_.erase(&chain);
+}
+
+void Tailer::Impl::EraseIfEmpty(Chain& chain) {
+  if (!chain.generations.empty() || chain.dirty || (!chain.vanished && !chain.slot->retired)) return;
+  ClearTrouble(chain);
+  const auto [real_first, real_last] = chains_by_real_.equal_range(chain.real_path);
+  const auto real = std::find_if(real_first, real_last, [&](const auto& entry) { return entry.second == &chain; });
+  if (real != real_last) chains_by_real_.erase(real);
+  const auto [first, last] = chains_.equal_range(chain.path);
+  const auto found = std::find_if(first, last, [&](const auto& entry) { return entry.second.get() == &chain; });
+  if (found != last) chains_.erase(found);
+}
+
+Generation* Tailer::Impl::FindGeneration(const Slot& slot, const platform::FileStat& stat) {
+  const auto [first, last] = by_inode_.equal_range(stat.inode);
+  for (auto it = first; it != last; ++it) {
+    if (it->second->chain->slot == &slot && it->second->identity.SameInode(stat)) return it->second;
+  }
+  return nullptr;
+}
+
+Generation* Tailer::Impl::FindRetired(const Slot& slot, const platform::FileStat& stat) {
+  const auto [first, last] = by_inode_.equal_range(stat.inode);
+  for (auto it = first; it != last; ++it) {
+    const Slot& other = *it->second->chain->slot;
+    if (!other.retired || other.target->job != slot.target->job || it->second->continued) continue;
+    if (it->second->identity.SameInode(stat)) return it->second;
+  }
+  return nullptr;
+}
+
+}  // namespace agent::source

@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the tailer keeps about targets, paths and generations. Plain structs, io thread
+// only; owned by Tailer::Impl.
+#pragma once
+
+#include <list>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "agent/core/time.h"
+#include "agent/model/tailed_file.h"
+#include "agent/platform/glob.h"
+#include "agent/source/identity.h"
+#include "agent/source/internal/tail_source.h"
+#include "agent/source/loss.h"
+#include "agent/source/positions.h"
+
+namespace agent::source {
+
+struct Chain;
+
+struct Slot {  // a target's pattern
+  uint64_t id = 0;
+  uint32_t scrape_config = 0;
+  std::shared_ptr<const Target> target;
+  platform::Glob glob;
+  std::optional<platform::Glob> exclude;
+  Packing packing = Packing::kPlain;
+  Duration initial_delay{};
+  bool retired = false;  // no longer a target; its files are read to their end
+};
+
+enum class Place {
+  kCurrent,  // the chain's path leads to it
+  kAway,     // renamed, or its path leads elsewhere
+  kDeleted,  // has no name any more
+};
+
+struct Generation {
+  std::shared_ptr<TailedFile> file;
+  TailSource* source = nullptr;  // == file->bytes
+  Chain* chain = nullptr;
+  Identity identity;
+  Packing packing = Packing::kPlain;
+  Place place = Place::kCurrent;
+  std::string location;  // real path as far as known; empty: none
+  std::string last_path;  // the last location that was known
+  uint64_t size = 0;     // as of the last look; of the packed file if packed
+  uint64_t limit = UINT64_MAX;  // set when finished
+  MonoTime detached_at{};
+  MonoTime last_growth{};
+  MonoTime head_checked_at{};
+  bool relabel = false;     // goes on under new labels from the next line end
+  bool superseded = false;  // the container was restarted: the next number has bytes
+  bool continued = false;   // another generation goes on in the same file
+  // Set when its bytes cannot be read any further.
+  bool sealed = false;
+  MonoTime sealed_at{};
+  LossReason seal_reason = LossReason::kTruncated;
+  bool loss_reported = false;
+  // As of the last save.
+  uint64_t saved_offset = UINT64_MAX;
+  Mark mark;
+
+  bool finished() const { return file->finished.load(std::memory_order_relaxed); }
+  bool drained() const { return file->drained.load(std::memory_order_acquire); }
+};
+
+struct Chain {  // a path that a target's pattern matches
+  uint64_t id = 0;  // TailedFile::chain
+  Slot* slot = nullptr;
+  std::string path;
+  std::string real_path;  // of the current generation, or the last one
+  std::list<std::unique_ptr<Generation>> generations;  // not settled, oldest first
+  Generation* current = nullptr;
+  std::vector<std::string> missed;  // names that were moved away from here, unseen
+  bool recovered = false;
+  bool dirty = false;
+  bool vanished = false;  // the path leads nowhere
+  std::optional<SavedPosition> resume;  // of the file that is at the path now
+  MonoTime wait_until{};  // initial_delay
+  // Why it is not read: unreadable (with a retry), or ignored.
+  std::string trouble;
+  int sys_errno = 0;
+  bool ignored = false;
+  bool suspect_copy = false;  // looks like a copy of another file that is being made
+  Identity ignored_file;
+  MonoTime retry_at = kNever;
+  Duration backoff{};
+};
+
+// A generation that is settled, and whose file still exists.
+struct Settled {
+  std::string job;
+  std::string follows;
+  std::string path;
+  Identity identity;
+  Packing packing = Packing::kPlain;
+  uint64_t offset = 0;  // all of it, unpacked
+  uint64_t size = 0;    // of the file then
+  Mark mark;
+};
+
+struct Directory {  // with generations in it
+  std::string path;
+  std::vector<Generation*> generations;
+  MonoTime last_write{};
+  int burst = 0;      // writes in quick succession
+  bool hot = false;   // looked at every tick, no events for writes
+  MonoTime poll_at{};
+  Duration poll_interval{};
+};
+
+}  // namespace agent::source

@@ -1,0 +1,390 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+#include <array>
+
+#include "agent/core/log.h"
+#include "agent/source/internal/rotated_names.h"
+#include "agent/source/internal/tailer_impl.h"
+
+namespace agent::source {
+namespace {
+
+constexpr Duration kHeadCheckEvery = std::chrono::milliseconds(250);
+constexpr Duration kQuietWhenAway = std::chrono::seconds(10);
+constexpr Duration kQuietWhenDeleted = std::chrono::seconds(1);
+constexpr Duration kKeepDeleted = std::chrono::seconds(5);
+constexpr Duration kSealNotice = std::chrono::seconds(1);
+constexpr uint64_t kScanStep = 64 * 1024;
+
+template <class Metric>
+void Count(Metric* metric, double amount = 1) {
+  if (metric != nullptr) metric->Add(amount);
+}
+
+// The end of the first line that ends at or after `from`; 0 = none ends yet.
+uint64_t NextLineEnd(platform::File& file, uint64_t start, uint64_t from) {
+  std::array<char, kScanStep> bytes;
+  if (from == start) return from;
+  uint64_t at = from - 1;  // the byte before may be the newline
+  while (true) {
+    auto got = ReadFully(file, at, bytes);
+    if (!got || *got == 0) return 0;
+    const std::string_view text(bytes.data(), *got);
+    const size_t newline = text.find('\n');
+    if (newline != std::string_view::npos) return at + newline + 1;
+    at += *got;
+  }
+}
+
+}  // namespace
+
+Generation* Tailer::Impl::Begin(Chain& chain, Start start) {
+  auto source = MakeUnpackingSource(start.packing, start.file);
+  if (!source) {
+    Trouble(chain, source.error());
+    return nullptr;
+  }
+  auto made = std::make_unique<Generation>();
+  Generation& generation = *made;
+  generation.chain = &chain;
+  generation.packing = start.packing;
+  generation.place = start.place;
+  generation.size = start.stat.size;
+  generation.last_growth = generation.detached_at = generation.head_checked_at = now_;
+  generation.identity = {start.stat.device, start.stat.inode, start.stat.born_ns, start.head};
+  if (start.packing == Packing::kPlain) {
+    (void)CheckHead(*start.file, generation.identity.head).has_value();
+  } else if (start.head.length == 0) {
+    auto head = UnpackedHead(start.packing, start.file, Fingerprint::kMost);
+    if (head) generation.identity.head = *head;
+  }
+
+  auto file = std::make_shared<TailedFile>();
+  file->id = next_id_++;
+  file->chain = start.own_order ? next_id_++ : chain.id;
+  file->path = chain.path;
+  file->target = chain.slot->target;
+  file->labels = parts_.labels_of ? parts_.labels_of(*chain.slot->target, chain.path)
+                                  : LabelsOf(*chain.slot->target, chain.path);
+  file->start_offset = start.offset;
+  file->read_offset.store(start.offset, std::memory_order_relaxed);
+  file->committed_offset.store(start.offset, std::memory_order_relaxed);
+  file->size.store(start.packing == Packing::kPlain ? start.stat.size : 0, std::memory_order_relaxed);
+  // A packed file was complete when it was packed.
+  file->finished.store(start.packing != Packing::kPlain, std::memory_order_relaxed);
+  for (auto it = chain.generations.rbegin(); it != chain.generations.rend() && !start.own_order; ++it) {
+    if ((*it)->file->chain != file->chain) continue;
+    if (!(*it)->drained()) file->predecessor = (*it)->file;
+    break;
+  }
+  if (start.after != nullptr && !start.after->drained.load(std::memory_order_acquire)) file->predecessor = start.after;
+  generation.source = source->get();
+  file->bytes = std::move(*source);
+  generation.file = std::move(file);
+
+  chain.generations.push_back(std::move(made));
+  if (start.place == Place::kCurrent) chain.current = &generation;
+  Register(generation);
+  SetLocation(generation, start.location);
+  if (start.place != Place::kCurrent || generation.finished()) {
+    lingering_.insert(&generation);
+    next_linger_ = std::min(next_linger_, now_);
+  }
+  list_changed_ = true;
+  parts_.sink.Add(generation.file);
+  return &generation;
+}
+
+// Another generation in the same open file, from `offset` on. `old` only waits to be
+// settled from now on.
+Generation* Tailer::Impl::ContinueAt(Generation& old, uint64_t offset, bool own_order) {
+  std::shared_ptr<platform::File> file = old.source->file();
+  if (file == nullptr || old.continued) return nullptr;
+  auto stat = file->Stat();
+  if (!stat) return nullptr;
+  const std::string location = old.location;
+  const Place place = old.place;
+  old.continued = true;
+  Unregister(old);
+  SetLocation(old, "");
+  if (old.chain->current == &old) old.chain->current = nullptr;
+  lingering_.insert(&old);
+  return Begin(*old.chain, {file, *stat, location, offset, place, old.packing, old.identity.head, own_order, {}});
+}
+
+// Looks at an open file: has it grown, shrunk, or lost its last name?
+void Tailer::Impl::Inspect(Generation& generation, bool check_head) {
+  if (generation.sealed || generation.continued || generation.packing != Packing::kPlain) return;
+  // Before the stat: what the lane reads after it is not in the stat.
+  const uint64_t handed_out = generation.source->handed_out();
+  const std::shared_ptr<platform::File> file = generation.source->file();
+  auto stat = file->Stat();
+  if (!stat) return;
+  if (stat->links == 0 && generation.place == Place::kAway) {
+    generation.place = Place::kDeleted;
+    generation.detached_at = now_;
+  }
+  const uint64_t high = std::max(generation.size, handed_out);
+  Fingerprint& head = generation.identity.head;
+  if (stat->size < high) {
+    auto same = CheckHead(*file, head);
+    const bool unread_only = stat->size >= handed_out && same && *same != HeadCheck::kDifferent;
+    if (!unread_only) {
+      Truncated(generation, high);
+      return;
+    }
+  }
+  if (stat->size == generation.size) return;
+  const bool grown = stat->size > generation.size;
+  if (grown && (check_head || head.length < Fingerprint::kMost || now_ - generation.head_checked_at >= kHeadCheckEvery)) {
+    generation.head_checked_at = now_;
+    auto same = CheckHead(*file, head);
+    if (same && *same == HeadCheck::kDifferent) {
+      Truncated(generation, high);
+      return;
+    }
+  }
+  const bool first_bytes = generation.size == 0;
+  generation.size = stat->size;
+  generation.file->size.store(stat->size, std::memory_order_relaxed);
+  generation.last_growth = now_;
+  if (first_bytes) next_linger_ = std::min(next_linger_, now_);  // its predecessor is finished now
+  if (grown && !generation.finished()) parts_.sink.Readable(generation.file);
+}
+
+// The writer has cut the file. What was not read is lost, unless it made a copy first
+// (logrotate's copytruncate does): then this generation is read to its end there.
+void Tailer::Impl::Truncated(Generation& generation, uint64_t high) {
+  Chain& chain = *generation.chain;
+  const bool current = chain.current == &generation;
+  generation.size = high;
+  if (current) chain.current = nullptr;
+  Count(parts_.metrics.truncations);
+  if (!ContinueInCopy(generation)) {
+    Unregister(generation);
+    SetLocation(generation, "");
+    Seal(generation, LossReason::kTruncated);
+  }
+  lingering_.insert(&generation);
+  next_linger_ = std::min(next_linger_, now_);
+  if (current) MarkDirty(chain);
+}
+
+bool Tailer::Impl::ContinueInCopy(Generation& generation) {
+  const Fingerprint head = generation.identity.head;
+  if (head.length == 0 || generation.location.empty()) return false;
+  listings_.clear();
+  const std::string directory(platform::DirectoryOf(generation.location));
+  for (const Sibling& sibling : SiblingsOf(directory, std::string(platform::BaseOf(generation.location)))) {
+    if (sibling.packing != Packing::kPlain || sibling.stat.size < generation.size) continue;
+    if (FindGeneration(*generation.chain->slot, sibling.stat) != nullptr) continue;
+    auto file = parts_.fs.Open(sibling.path, platform::OpenMode::kRead);
+    Fingerprint same = head;
+    if (!file) continue;
+    auto checked = CheckHead(**file, same);
+    if (!checked || *checked == HeadCheck::kDifferent) continue;
+    if (const Settled* settled = FindSettled(generation.chain->slot->target->job, sibling.stat, sibling.path)) {
+      EraseSettled(settled);
+    }
+    Unregister(generation);
+    generation.source->Replace(std::move(*file));
+    generation.identity.device = sibling.stat.device;
+    generation.identity.inode = sibling.stat.inode;
+    generation.identity.born_ns = sibling.stat.born_ns;
+    generation.place = Place::kAway;
+    generation.detached_at = now_;
+    Register(generation);
+    SetLocation(generation, sibling.path);
+    Finish(generation);
+    return true;
+  }
+  return false;
+}
+
+// No byte will follow: the lane may ship an unterminated last line.
+void Tailer::Impl::Finish(Generation& generation) {
+  if (generation.finished()) return;
+  if (const auto file = generation.source->file()) {
+    auto stat = file->Stat();
+    if (stat) generation.size = std::max(generation.size, stat->size);
+  }
+  generation.limit = generation.size;
+  generation.source->CutAt(generation.limit);
+  generation.file->size.store(generation.size, std::memory_order_relaxed);
+  generation.file->finished.store(true, std::memory_order_release);
+  lingering_.insert(&generation);
+  next_linger_ = std::min(next_linger_, now_);
+  parts_.sink.Readable(generation.file);
+}
+
+// Nothing more can be read, or may be. The loss is known when the lane has noticed.
+void Tailer::Impl::Seal(Generation& generation, LossReason reason) {
+  generation.sealed = true;
+  generation.sealed_at = now_;
+  generation.seal_reason = reason;
+  generation.source->Seal();
+  if (reason == LossReason::kPinnedBudget) generation.file->abandoned.store(true, std::memory_order_relaxed);
+  generation.file->finished.store(true, std::memory_order_release);
+  parts_.sink.Readable(generation.file);
+}
+
+void Tailer::Impl::ReportLoss(Generation& generation) {
+  if (!generation.sealed || generation.loss_reported) return;
+  const bool noticed =
+      generation.source->seal_seen() || generation.drained() || now_ - generation.sealed_at >= kSealNotice;
+  if (!noticed) return;
+  generation.loss_reported = true;
+  const uint64_t read = generation.file->read_offset.load(std::memory_order_relaxed);
+  if (generation.size <= read) return;
+  const uint64_t bytes = generation.size - read;
+  Count(parts_.metrics.lost_bytes, static_cast<double>(bytes));
+  parts_.losses.Lost({generation.seal_reason, generation.file->target->job, generation.file->path, bytes,
+                      generation.file});
+}
+
+// New labels from the next line end on. False: no line has ended yet, try again.
+bool Tailer::Impl::TryRelabel(Generation& generation) {
+  const std::shared_ptr<platform::File> file = generation.source->file();
+  if (file == nullptr || generation.finished()) return true;
+  while (true) {
+    const uint64_t high = std::max(generation.source->handed_out(), generation.file->start_offset);
+    const uint64_t cut = NextLineEnd(*file, generation.file->start_offset, high);
+    if (cut == 0) return false;
+    generation.source->CutAt(cut);
+    if (generation.source->handed_out() > cut) continue;  // the lane was faster
+    generation.limit = cut;
+    generation.file->finished.store(true, std::memory_order_release);
+    parts_.sink.Readable(generation.file);
+    ContinueAt(generation, cut, false);
+    return true;
+  }
+}
+
+bool Tailer::Impl::MayFinish(const Generation& generation) const {
+  const Duration quiet = now_ - std::max(generation.detached_at, generation.last_growth);
+  if (generation.superseded && quiet >= kQuietWhenDeleted) return true;
+  if (generation.place == Place::kCurrent) return false;
+  const auto& all = generation.chain->generations;
+  auto next = std::find_if(all.begin(), all.end(), [&](const auto& each) { return each.get() == &generation; });
+  if (++next != all.end() && ((*next)->size > 0 || (*next)->finished())) return true;
+  return quiet >= (generation.place == Place::kDeleted ? kQuietWhenDeleted : kQuietWhenAway);
+}
+
+// One look at a generation that is on its way out.
+void Tailer::Impl::Linger(Generation& generation) {
+  if (generation.relabel) generation.relabel = !TryRelabel(generation);
+  Inspect(generation, false);
+  ReportLoss(generation);
+  if (!generation.finished() && MayFinish(generation)) Finish(generation);
+  // Bytes after the end: the writer had not moved on after all.
+  if (generation.finished() && !generation.sealed && !generation.continued && generation.size > generation.limit &&
+      generation.packing == Packing::kPlain) {
+    const bool last = generation.chain->generations.back().get() == &generation;
+    ContinueAt(generation, generation.limit, !last);
+  }
+}
+
+// True if the generation was settled, and is gone.
+bool Tailer::Impl::TryClose(Generation& generation) {
+  if (!generation.drained()) return false;
+  if (generation.sealed && !generation.loss_reported) return false;
+  Chain& chain = *generation.chain;
+  if (!generation.sealed && !generation.continued) {
+    if (generation.place == Place::kDeleted && now_ - generation.detached_at < kKeepDeleted) return false;
+    const uint64_t end = generation.file->committed_offset.load(std::memory_order_relaxed);
+    Settled settled{chain.slot->target->job, chain.path,          generation.last_path, generation.identity,
+                    generation.packing,      end,                 generation.size,      SavedOf(generation).mark};
+    if (generation.place == Place::kDeleted) TurnIntoArchive(settled);
+    else AddSettled(std::move(settled));
+  }
+  Remove(generation);
+  EraseIfEmpty(chain);
+  return true;
+}
+
+void Tailer::Impl::Remove(Generation& generation) {
+  Chain& chain = *generation.chain;
+  Unregister(generation);
+  SetLocation(generation, "");
+  lingering_.erase(&generation);
+  if (chain.current == &generation) {
+    chain.current = nullptr;
+    MarkDirty(chain);
+  }
+  list_changed_ = true;
+  std::erase_if(chain.generations, [&](const auto& each) { return each.get() == &generation; });
+}
+
+void Tailer::Impl::Register(Generation& generation) {
+  by_inode_.emplace(generation.identity.inode, &generation);
+}
+
+void Tailer::Impl::Unregister(Generation& generation) {
+  const auto [first, last] = by_inode_.equal_range(generation.identity.inode);
+  for (auto it = first; it != last; ++it) {
+    if (it->second != &generation) continue;
+    by_inode_.erase(it);
+    return;
+  }
+}
+
+void Tailer::Impl::SetLocation(Generation& generation, const std::string& location) {
+  if (generation.location == location) return;
+  if (!generation.location.empty()) {
+    const auto [first, last] = by_location_.equal_range(generation.location);
+    for (auto it = first; it != last; ++it) {
+      if (it->second != &generation) continue;
+      by_location_.erase(it);
+      break;
+    }
+    const auto found = directories_.find(std::string(platform::DirectoryOf(generation.location)));
+    Directory& directory = *found->second;
+    std::erase(directory.generations, &generation);
+    tree_.Unpin(directory.path);
+    if (directory.generations.empty()) {
+      std::erase(hot_, &directory);
+      if (directory.hot) tree_.SetQuiet(directory.path, false);
+      directories_.erase(found);
+    }
+  }
+  generation.location = location;
+  if (location.empty()) return;
+  generation.last_path = location;
+  by_location_.emplace(location, &generation);
+  const std::string path(platform::DirectoryOf(location));
+  auto& directory = directories_[path];
+  if (directory == nullptr) {
+    directory = std::make_unique<Directory>();
+    directory->path = path;
+    directory->poll_at = now_;
+  }
+  directory->generations.push_back(&generation);
+  tree_.Pin(path);
+  if (tree_.Polled(path)) next_poll_ = std::min(next_poll_, now_ + options_.poll_period);
+}
+
+// Deleted files that are not settled take disk space that nobody sees.
+void Tailer::Impl::EnforcePinnedBudget() {
+  pinned_ = 0;
+  std::vector<Generation*> pinning;
+  for (Generation* generation : lingering_) {
+    if (generation->place != Place::kDeleted || generation->sealed || generation->continued) continue;
+    pinned_ += generation->size;
+    pinning.push_back(generation);
+  }
+  if (pinned_ <= options_.pinned_bytes) return;
+  std::sort(pinning.begin(), pinning.end(), [](const Generation* a, const Generation* b) {
+    return a->detached_at != b->detached_at ? a->detached_at < b->detached_at : a->file->id < b->file->id;
+  });
+  for (Generation* generation : pinning) {
+    if (pinned_ <= options_.pinned_bytes) return;
+    pinned_ -= generation->size;
+    LogWarn("a deleted file was released before it was read, to free disk space; see limits_config.pinned_bytes",
+            {{"path", generation->file->path}, {"bytes", generation->size}});
+    Unregister(*generation);
+    SetLocation(*generation, "");
+    Seal(*generation, LossReason::kPinnedBudget);
+  }
+}
+
+}  // namespace agent::source

@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: Apache-2.0
+// The text of a positions file, to and from. Pure. Format: docs/DELIVERY.md.
+#pragma once
+
+#include <map>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "agent/core/result.h"
+#include "agent/source/positions.h"
+
+namespace agent::source {
+
+inline constexpr int kPositionsVersion = 1;
+
+struct PositionsContent {
+  std::vector<SavedPosition> files;
+  std::map<std::string, std::string> by_path;  // without an identity
+  std::map<std::string, std::string> cursors;
+  bool edited = false;  // somebody has changed it by hand
+};
+
+std::string RenderPositions(const PositionsContent& content);
+
+// kCorrupt: torn or no positions file. kConfig: written by a newer version.
+Result<PositionsContent> ParsePositions(std::string_view text, const std::string& file_name);
+
+// Keys that are not paths of files.
+bool IsCursorKey(std::string_view key);
+
+}  // namespace agent::source

@@ -1,0 +1,307 @@
+// SPDX-License-Identifier: Apache-2.0
+// After a restart: where saved positions continue. A saved file is looked for by
+// identity: at its path, then by inode in its directory (rotated), then by its unpacked
+// beginning among archives and copies. Rotated files that appeared since the last save
+// and that nobody knows were missed, and are read too.
+#include <algorithm>
+#include <charconv>
+
+#include "agent/core/log.h"
+#include "agent/source/internal/rotated_names.h"
+#include "agent/source/internal/tailer_impl.h"
+
+namespace agent::source {
+
+using platform::FileStat;
+using platform::FileType;
+
+namespace {
+
+constexpr size_t kSkipStep = 256 * 1024;
+
+// Where the unpacked bytes are after `lines` lines.
+Result<uint64_t> OffsetOfLine(ByteSource& source, uint64_t lines) {
+  std::vector<char> bytes(kSkipStep);
+  uint64_t at = 0;
+  while (lines > 0) {
+    auto got = source.ReadAt(at, bytes);
+    if (!got) return Forward(got);
+    if (*got == 0) break;
+    size_t used = 0;
+    while (lines > 0 && used < *got) {
+      const std::string_view rest(bytes.data() + used, *got - used);
+      const size_t newline = rest.find('\n');
+      used += newline == std::string_view::npos ? rest.size() : newline + 1;
+      if (newline != std::string_view::npos) --lines;
+    }
+    at += used;
+    source.Consumed(at);
+  }
+  return at;
+}
+
+// The unpacked size modulo 2^32 that ends a gzip file.
+std::optional<uint32_t> GzipSize(platform::File& file, uint64_t packed_size) {
+  unsigned char end[4];
+  if (packed_size < sizeof end) return std::nullopt;
+  const auto got = ReadFully(file, packed_size - sizeof end, {reinterpret_cast<char*>(end), sizeof end});
+  if (!got || *got < sizeof end) return std::nullopt;
+  return static_cast<uint32_t>(end[0]) | static_cast<uint32_t>(end[1]) << 8 | static_cast<uint32_t>(end[2]) << 16 |
+         static_cast<uint32_t>(end[3]) << 24;
+}
+
+}  // namespace
+
+// The saved positions that follow this path; those of other jobs if this one has none,
+// for a job that was renamed.
+std::vector<SavedPosition> Tailer::Impl::TakeSaved(const Slot& slot, const std::string& follows) {
+  std::vector<SavedPosition> mine, others;
+  for (const SavedPosition& saved : unclaimed_) {
+    if (saved.follows != follows) continue;
+    (saved.job == slot.target->job ? mine : others).push_back(saved);
+  }
+  if (mine.empty()) return others;
+  std::erase_if(unclaimed_, [&](const SavedPosition& saved) {
+    return saved.follows == follows && saved.job == slot.target->job;
+  });
+  return mine;
+}
+
+bool Tailer::Impl::Verify(const SavedPosition& saved, platform::File& file, const FileStat& stat) {
+  if (saved.packing != Packing::kPlain) return stat.size >= saved.size;
+  if (stat.size < saved.offset) return false;
+  Fingerprint head = saved.identity.head;
+  const auto same = CheckHead(file, head);
+  if (!same || *same == HeadCheck::kDifferent) return false;
+  if (saved.mark.length == 0) return true;
+  const auto mark = ReadMark(file, saved.offset);
+  return mark && mark->length == saved.mark.length && mark->hash == saved.mark.hash;
+}
+
+void Tailer::Impl::Recover(Chain& chain, const FileStat* current) {
+  chain.recovered = true;
+  for (const SavedPosition& saved : TakeSaved(*chain.slot, chain.path)) {
+    if (current != nullptr && saved.identity.SameInode(*current) && OpenIf(saved, chain.path)) {
+      chain.resume = saved;
+      continue;
+    }
+    if (auto found = Locate(saved, chain)) {
+      ContinueSaved(chain, saved, std::move(*found));
+      continue;
+    }
+    list_changed_ = true;
+    if (saved.size <= saved.offset || saved.packing != Packing::kPlain) continue;
+    const uint64_t bytes = saved.size - saved.offset;
+    if (parts_.metrics.lost_bytes != nullptr) parts_.metrics.lost_bytes->Add(static_cast<double>(bytes));
+    parts_.losses.Lost({LossReason::kDeletedWhileDown, saved.job, saved.follows, bytes, nullptr});
+  }
+  if (chain.slot->packing == Packing::kPlain) AdoptSiblings(chain, current);
+}
+
+std::optional<Tailer::Impl::Found> Tailer::Impl::OpenIf(const SavedPosition& saved, const std::string& path) {
+  auto file = parts_.fs.Open(path, platform::OpenMode::kRead);
+  if (!file) return std::nullopt;
+  const auto stat = (*file)->Stat();
+  if (!stat || stat->type != FileType::kRegular || !saved.identity.SameInode(*stat)) return std::nullopt;
+  if (!Verify(saved, **file, *stat)) return std::nullopt;
+  return Found{std::move(*file), *stat, path, saved.packing};
+}
+
+std::optional<Tailer::Impl::Found> Tailer::Impl::Locate(const SavedPosition& saved, const Chain& chain) {
+  if (auto found = OpenIf(saved, saved.path)) return found;
+  const std::string directory(platform::DirectoryOf(saved.path));
+  if (const auto entries = parts_.fs.List(directory)) {
+    for (const platform::DirEntry& entry : *entries) {
+      if (entry.inode != saved.identity.inode) continue;
+      if (auto found = OpenIf(saved, platform::Join(directory, entry.name))) return found;
+    }
+  }
+  return LocateByContent(saved, chain);
+}
+
+// The same bytes in another file: the archive that rotation has made of it, or the copy
+// that copytruncate leaves.
+std::optional<Tailer::Impl::Found> Tailer::Impl::LocateByContent(const SavedPosition& saved, const Chain& chain) {
+  if (saved.packing != Packing::kPlain || saved.identity.head.length == 0) return std::nullopt;
+  const std::string directory(platform::DirectoryOf(saved.path));
+  const std::string last_name(platform::BaseOf(saved.path));
+  std::vector<Sibling> candidates = SiblingsOf(directory, last_name);
+  const auto real = parts_.fs.RealPath(chain.path);
+  const std::string base(platform::BaseOf(real ? *real : chain.path));
+  if (base != last_name) {
+    for (Sibling& sibling : SiblingsOf(directory, base)) candidates.push_back(std::move(sibling));
+  }
+  if (const auto stat = parts_.fs.Stat(saved.path + ".gz")) {
+    candidates.push_back({last_name + ".gz", saved.path + ".gz", *stat, Packing::kGzip});
+  }
+  for (const Sibling& sibling : candidates) {
+    if (sibling.packing == Packing::kPlain && sibling.stat.size < saved.offset) continue;
+    if (IsKnown(chain, sibling)) continue;
+    auto opened = parts_.fs.Open(sibling.path, platform::OpenMode::kRead);
+    if (!opened) continue;
+    const std::shared_ptr<platform::File> file = std::move(*opened);
+    const auto head = UnpackedHead(sibling.packing, file, saved.identity.head.length);
+    if (!head || *head != saved.identity.head) continue;
+    return Found{file, sibling.stat, sibling.path, sibling.packing};
+  }
+  return std::nullopt;
+}
+
+void Tailer::Impl::ContinueSaved(Chain& chain, const SavedPosition& saved, Found found) {
+  const bool same_form = found.packing == saved.packing;
+  const bool settled = same_form && (saved.packing == Packing::kPlain ? found.stat.size == saved.offset
+                                                                      : found.stat.size == saved.size);
+  if (settled) {
+    Identity identity{found.stat.device, found.stat.inode, found.stat.born_ns, saved.identity.head};
+    AddSettled({saved.job, saved.follows, found.path, identity, found.packing, saved.offset, found.stat.size,
+                saved.mark});
+    return;
+  }
+  LogInfo("a rotated file is read on where it was left",
+          {{"path", chain.path}, {"now", found.path}, {"offset", saved.offset}});
+  if (parts_.metrics.recovered != nullptr) parts_.metrics.recovered->Add(1);
+  Start start;
+  start.file = std::move(found.file);
+  start.stat = found.stat;
+  start.location = found.path;
+  start.offset = saved.offset;
+  start.place = Place::kAway;
+  start.packing = found.packing;
+  start.head = saved.identity.head;
+  Begin(chain, std::move(start));
+}
+
+// -- what rotation left beside the path --
+
+// Rotated files of `base` in the directory, oldest first; of a file and its archive
+// only the file.
+std::vector<Tailer::Impl::Sibling> Tailer::Impl::SiblingsOf(const std::string& directory, const std::string& base) {
+  auto [listing, unknown] = listings_.try_emplace(directory);
+  if (unknown) {
+    if (auto entries = parts_.fs.List(directory)) listing->second = std::move(*entries);
+  }
+  std::vector<Sibling> siblings;
+  for (const platform::DirEntry& entry : listing->second) {
+    if (entry.type == FileType::kDirectory || !IsRotatedName(base, entry.name)) continue;
+    const std::string path = platform::Join(directory, entry.name);
+    const auto stat = parts_.fs.LinkStat(path);
+    if (stat && stat->type == FileType::kRegular) siblings.push_back({entry.name, path, *stat, PackingOf(entry.name)});
+  }
+  std::sort(siblings.begin(), siblings.end(), [&](const Sibling& a, const Sibling& b) {
+    if (RotatedBefore(base, a.name, b.name)) return true;
+    if (RotatedBefore(base, b.name, a.name)) return false;
+    return a.packing < b.packing;  // plain first
+  });
+  const auto last = std::unique(siblings.begin(), siblings.end(), [](const Sibling& a, const Sibling& b) {
+    return WithoutPacking(a.name) == WithoutPacking(b.name);
+  });
+  siblings.erase(last, siblings.end());
+  return siblings;
+}
+
+bool Tailer::Impl::IsKnown(const Chain& chain, const Sibling& sibling) {
+  if (FindGeneration(*chain.slot, sibling.stat) != nullptr) return true;
+  if (FindSettled(chain.slot->target->job, sibling.stat, sibling.path) != nullptr) return true;
+  return std::any_of(unclaimed_.begin(), unclaimed_.end(), [&](const SavedPosition& saved) {
+    return saved.job == chain.slot->target->job && saved.identity.SameInode(sibling.stat) &&
+           OpenIf(saved, sibling.path).has_value();
+  });
+}
+
+// An archive of something that is being read, or was.
+bool Tailer::Impl::IsArchiveOfKnown(const Chain& chain, const Sibling& sibling) {
+  auto opened = parts_.fs.Open(sibling.path, platform::OpenMode::kRead);
+  if (!opened) return true;  // gone, or not for us
+  const std::shared_ptr<platform::File> file = std::move(*opened);
+  const auto head = UnpackedHead(sibling.packing, file, Fingerprint::kMost);
+  const auto size = GzipSize(*file, sibling.stat.size);
+  if (!head || !size) return true;  // no archive
+  const auto same = [&](const Identity& identity, uint64_t plain_size) {
+    return identity.head == *head && static_cast<uint32_t>(plain_size) == *size;
+  };
+  for (const auto& generation : chain.generations) {
+    if (generation->packing == Packing::kPlain && same(generation->identity, generation->size)) return true;
+  }
+  return std::any_of(settled_.begin(), settled_.end(), [&](const auto& entry) {
+    const Settled& settled = *entry.second;
+    return settled.follows == chain.path && same(settled.identity, settled.offset);
+  });
+}
+
+void Tailer::Impl::AdoptSiblings(Chain& chain, const FileStat* current) {
+  const auto real = parts_.fs.RealPath(chain.path);
+  const std::string path = real ? *real : chain.real_path.empty() ? chain.path : chain.real_path;
+  const std::string directory(platform::DirectoryOf(path));
+  const bool imported = imported_.contains(chain.path) &&
+                        !imported_used_.contains({chain.slot->target->job, chain.path});
+  for (const Sibling& sibling : SiblingsOf(directory, std::string(platform::BaseOf(path)))) {
+    if (sibling.stat.modified_ns < alive_since_ns_ || sibling.packing == Packing::kBzip2) continue;
+    // An archive that was made since is of a file that Promtail had left behind.
+    if (imported && sibling.packing != Packing::kPlain) continue;
+    if (current != nullptr && sibling.stat.inode == current->inode && sibling.stat.device == current->device) continue;
+    if (chain.resume && chain.resume->identity.SameInode(sibling.stat)) continue;
+    if (IsKnown(chain, sibling)) continue;
+    if (sibling.packing != Packing::kPlain && IsArchiveOfKnown(chain, sibling)) continue;
+    auto file = parts_.fs.Open(sibling.path, platform::OpenMode::kRead);
+    if (!file) continue;
+    if (parts_.metrics.recovered != nullptr) parts_.metrics.recovered->Add(1);
+    Start start;
+    start.file = std::move(*file);
+    start.stat = sibling.stat;
+    start.location = sibling.path;
+    start.place = Place::kAway;
+    start.packing = sibling.packing;
+    // Promtail's position is of the file that was at the path then: the oldest of these.
+    if (imported) start.offset = ImportedOffset(chain, start.file, sibling.stat.size);
+    Begin(chain, std::move(start));
+  }
+}
+
+const SavedPosition* Tailer::Impl::FindUnclaimed(const Slot& slot, const FileStat& stat, platform::File& file) {
+  const SavedPosition* other = nullptr;
+  for (const SavedPosition& saved : unclaimed_) {
+    if (!saved.identity.SameInode(stat) || !Verify(saved, file, stat)) continue;
+    if (saved.job == slot.target->job) return &saved;
+    other = &saved;
+  }
+  return other;
+}
+
+// Promtail's position of a path, once per job.
+uint64_t Tailer::Impl::ImportedOffset(const Chain& chain, const std::shared_ptr<platform::File>& file, uint64_t size) {
+  const auto found = imported_.find(chain.path);
+  if (found == imported_.end()) return 0;
+  if (!imported_used_.emplace(chain.slot->target->job, chain.path).second) return 0;
+  const std::string& text = found->second;
+  uint64_t number = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (error != std::errc() || end != text.data() + text.size()) {
+    LogWarn("a saved position is no number; the file is read from its beginning",
+            {{"path", chain.path}, {"position", text}});
+    return 0;
+  }
+  if (chain.slot->packing == Packing::kPlain) return number <= size ? number : 0;
+  auto source = MakeUnpackingSource(chain.slot->packing, file);  // Promtail counts lines here
+  if (!source) return 0;
+  const auto offset = OffsetOfLine(**source, number);
+  return offset ? *offset : 0;
+}
+
+// Saved positions whose file is gone and that no target asks for.
+void Tailer::Impl::GiveUpUnclaimed() {
+  if (!targets_complete_) return;
+  const auto gone = [this](const std::string& path) {
+    const auto stat = parts_.fs.Stat(path);
+    return !stat && stat.error().code == Code::kNotFound;
+  };
+  const size_t before = unclaimed_.size() + imported_.size();
+  std::erase_if(unclaimed_, [&](const SavedPosition& saved) {
+    const auto stat = parts_.fs.Stat(saved.path);
+    if (stat ? saved.identity.SameInode(*stat) : stat.error().code != Code::kNotFound) return false;
+    return true;
+  });
+  std::erase_if(imported_, [&](const auto& entry) { return gone(entry.first); });
+  if (unclaimed_.size() + imported_.size() != before) list_changed_ = true;
+}
+
+}  // namespace agent::source

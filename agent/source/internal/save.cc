@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: Apache-2.0
+// Positions out: what every file's lane has committed, and what is settled.
+#include <algorithm>
+#include <map>
+
+#include "agent/source/internal/tailer_impl.h"
+
+namespace agent::source {
+
+bool Tailer::Impl::AnythingToSave() const {
+  if (list_changed_ || parts_.positions.cursors_changed()) return true;
+  return std::any_of(chains_.begin(), chains_.end(), [](const auto& entry) {
+    const auto& generations = entry.second->generations;
+    return std::any_of(generations.begin(), generations.end(), [](const auto& generation) {
+      return generation->file->committed_offset.load(std::memory_order_relaxed) != generation->saved_offset;
+    });
+  });
+}
+
+void Tailer::Impl::TickSave() {
+  next_save_ = now_ + parts_.positions.options().sync_period;
+  if (AnythingToSave()) Save(now_);
+}
+
+SavedPosition Tailer::Impl::SavedOf(Generation& generation) {
+  const uint64_t offset = generation.file->committed_offset.load(std::memory_order_relaxed);
+  if (offset != generation.saved_offset) {
+    generation.mark = {};
+    const std::shared_ptr<platform::File> file = generation.source->file();
+    if (file != nullptr && generation.packing == Packing::kPlain) {
+      auto mark = ReadMark(*file, offset);
+      if (mark) generation.mark = *mark;
+    }
+  }
+  const Chain& chain = *generation.chain;
+  return {chain.slot->target->job, chain.path,           generation.last_path, generation.identity,
+          generation.packing,      offset,               generation.size,      generation.mark};
+}
+
+// Oldest first within a path. A file that two generations share is saved at the first
+// one's offset: the second has not begun as long as the first is not settled.
+std::vector<SavedPosition> Tailer::Impl::Collect() {
+  std::vector<SavedPosition> all = unclaimed_;
+  for (const auto& [inode, settled] : settled_) {
+    all.push_back({settled->job, settled->follows, settled->path, settled->identity, settled->packing,
+                   settled->offset, settled->size, settled->mark});
+  }
+  std::map<std::tuple<std::string, uint64_t, uint64_t>, size_t> at;
+  for (const auto& [path, chain] : chains_) {
+    if (chain->resume) all.push_back(*chain->resume);
+    for (const auto& generation : chain->generations) {
+      if (generation->sealed) continue;
+      SavedPosition saved = SavedOf(*generation);
+      const auto key = std::make_tuple(saved.job, saved.identity.device, saved.identity.inode);
+      const auto [entry, added] = at.try_emplace(key, all.size());
+      if (added) all.push_back(std::move(saved));
+      else if (saved.offset < all[entry->second].offset) all[entry->second] = std::move(saved);
+    }
+  }
+  return all;
+}
+
+bool Tailer::Impl::Save(MonoTime now) {
+  now_ = now;
+  const std::vector<SavedPosition> all = Collect();
+  std::map<std::string, std::string> imported = imported_;
+  for (const auto& [job, path] : imported_used_) imported.erase(path);
+  // What is committed while the file is being written is for the next time.
+  std::vector<std::pair<Generation*, uint64_t>> offsets;
+  for (const auto& [path, chain] : chains_) {
+    for (const auto& generation : chain->generations) {
+      offsets.emplace_back(generation.get(), generation->file->committed_offset.load(std::memory_order_relaxed));
+    }
+  }
+  if (!parts_.positions.Save(all, imported, now)) return false;
+  for (const auto& [generation, offset] : offsets) generation->saved_offset = offset;
+  list_changed_ = false;
+  return true;
+}
+
+}  // namespace agent::source

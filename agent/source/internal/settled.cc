@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: Apache-2.0
+// Files that are settled and still exist: remembered so that they are not read again
+// under another name, and read on if they grow after all.
+#include <algorithm>
+
+#include "agent/source/internal/rotated_names.h"
+#include "agent/source/internal/tailer_impl.h"
+
+namespace agent::source {
+
+void Tailer::Impl::AddSettled(Settled settled) {
+  auto made = std::make_unique<Settled>(std::move(settled));
+  settled_by_path_.emplace(made->path, made.get());
+  const uint64_t inode = made->identity.inode;
+  settled_.emplace(inode, std::move(made));
+  list_changed_ = true;
+}
+
+Settled* Tailer::Impl::FindSettled(const std::string& job, const platform::FileStat& stat, const std::string& path) {
+  const auto [first, last] = settled_.equal_range(stat.inode);
+  for (auto it = first; it != last; ++it) {
+    Settled& settled = *it->second;
+    if (settled.job != job || !settled.identity.SameInode(stat)) continue;
+    if (settled.packing == Packing::kPlain && stat.size < settled.offset) continue;
+    // Without birth times an inode number proves nothing.
+    if (settled.identity.born_ns == 0 || stat.born_ns == 0) {
+      auto file = parts_.fs.Open(path, platform::OpenMode::kRead);
+      const SavedPosition saved{job, {}, {}, settled.identity, settled.packing, settled.offset, settled.size, settled.mark};
+      if (file && !Verify(saved, **file, stat)) continue;
+    }
+    return &settled;
+  }
+  return nullptr;
+}
+
+void Tailer::Impl::EraseSettled(const Settled* settled) {
+  std::erase_if(settled_by_path_, [&](const auto& entry) { return entry.second == settled; });
+  const auto [first, last] = settled_.equal_range(settled->identity.inode);
+  const auto found = std::find_if(first, last, [&](const auto& entry) { return entry.second.get() == settled; });
+  if (found != last) settled_.erase(found);
+  list_changed_ = true;
+}
+
+void Tailer::Impl::MoveSettled(const std::string& from, const std::string& to) {
+  while (auto moved = settled_by_path_.extract(from)) {
+    moved.key() = to;
+    moved.mapped()->path = to;
+    settled_by_path_.insert(std::move(moved));
+  }
+}
+
+// What was settled at this path: is it still there, and has it grown?
+void Tailer::Impl::CheckSettledAt(const std::string& path) {
+  std::vector<Settled*> there;
+  const auto [first, last] = settled_by_path_.equal_range(path);
+  for (auto it = first; it != last; ++it) there.push_back(it->second);
+  for (Settled* settled : there) {
+    if (!CheckSettled(*settled)) EraseSettled(settled);
+  }
+}
+
+// False: forget it.
+bool Tailer::Impl::CheckSettled(Settled& settled) {
+  const auto stat = parts_.fs.Stat(settled.path);
+  if (!stat && stat.error().code != Code::kNotFound) return true;
+  if (!stat || !settled.identity.SameInode(*stat)) {
+    TurnIntoArchive(settled);
+    return false;
+  }
+  if (settled.packing != Packing::kPlain) return true;
+  if (stat->size < settled.offset) {  // truncated: what comes is new
+    VisitChainsAt(settled.path, [this](Chain& chain) {
+      chain.ignored = false;
+      MarkDirty(chain);
+    });
+    return false;
+  }
+  if (stat->size == settled.offset) return true;
+  for (auto& [id, slot] : slots_) {
+    if (slot->retired || slot->target->job != settled.job || slot->packing != Packing::kPlain) continue;
+    if (!slot->glob.Matches(settled.follows)) continue;
+    Chain& chain = GetChain(*slot, settled.follows);
+    chain.ignored = false;
+    if (settled.path == chain.path || settled.path == chain.real_path) {
+      MarkDirty(chain);  // its look finds the settled file, and that it has grown
+      return true;
+    }
+    auto file = parts_.fs.Open(settled.path, platform::OpenMode::kRead);
+    if (!file) return true;
+    Start start;
+    start.file = std::move(*file);
+    start.stat = *stat;
+    start.location = settled.path;
+    start.offset = settled.offset;
+    start.place = Place::kAway;
+    start.head = settled.identity.head;
+    start.own_order = true;
+    Begin(chain, std::move(start));
+    return false;
+  }
+  return true;
+}
+
+// Rotation replaces a file by its archive: the entry goes on as that of the archive.
+void Tailer::Impl::TurnIntoArchive(const Settled& settled) {
+  if (settled.packing != Packing::kPlain) return;
+  const std::string path = settled.path + ".gz";
+  const auto stat = parts_.fs.Stat(path);
+  if (!stat || stat->type != platform::FileType::kRegular) return;
+  Settled archive = settled;
+  archive.path = path;
+  archive.packing = Packing::kGzip;
+  archive.identity.device = stat->device;
+  archive.identity.inode = stat->inode;
+  archive.identity.born_ns = stat->born_ns;
+  archive.size = stat->size;
+  archive.mark = {};
+  AddSettled(std::move(archive));
+}
+
+}  // namespace agent::source

@@ -1,0 +1,226 @@
+// SPDX-License-Identifier: Apache-2.0
+// The tailer's inside. One class over several files, each an idea:
+//   targets.cc      targets come, change and go
+//   follow.cc       what a path leads to, and what that means
+//   generations.cc  one generation from its first byte to its last
+//   recover.cc      after a restart: where saved positions continue
+//   rhythm.cc       ticks: hot directories, lingering, polling, retries
+//   save.cc         positions out
+//   explain.cc      for people
+// io thread only.
+#pragma once
+
+#include <map>
+#include <set>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "agent/source/internal/dir_tree.h"
+#include "agent/source/internal/generation.h"
+#include "agent/source/tailer.h"
+
+namespace agent::source {
+
+class Tailer::Impl final : public TreeListener {
+ public:
+  Impl(TailerOptions options, TailerParts parts, MonoTime now);
+  ~Impl() override;
+
+  void SetTargets(uint32_t scrape_config, std::vector<std::shared_ptr<const Target>> targets, MonoTime now);
+  void TargetsComplete() { targets_complete_ = true; }
+  Duration HandleEvents(MonoTime now);
+  void Tick(MonoTime now);
+  MonoTime NextDeadline() const;
+  bool Save(MonoTime now);
+  int event_fd() const { return parts_.watcher != nullptr ? parts_.watcher->fd() : -1; }
+  std::vector<FileView> Files() const;
+  std::vector<std::string> Explain(const std::string& path) const;
+  uint64_t pinned_bytes() const { return pinned_; }
+  size_t watches() const { return tree_.watches(); }
+  bool polling() const { return tree_.any_polled(); }
+
+ private:
+  using ChainMap = std::multimap<std::string, std::unique_ptr<Chain>>;
+
+  // -- TreeListener: hints --
+  void Appeared(const std::string& path, const std::vector<PatternId>& patterns) override;
+  void Vanished(const std::string& path) override;
+  void Moved(const std::string& from, const std::string& to) override;
+  void Modified(const std::string& path) override;
+  void DirectoryGone(const std::string& directory) override;
+  void Overflowed() override;
+
+  // -- targets.cc --
+  Result<std::unique_ptr<Slot>> MakeSlot(uint32_t scrape_config, std::shared_ptr<const Target> target);
+  void Relabel(Slot& slot, std::shared_ptr<const Target> target);
+  void Retire(Slot& slot);
+  void EraseDeadSlots();
+  void RecoverOrphans();
+
+  struct Start {
+    std::shared_ptr<platform::File> file;
+    platform::FileStat stat;
+    std::string location;
+    uint64_t offset = 0;
+    Place place = Place::kCurrent;
+    Packing packing = Packing::kPlain;
+    Fingerprint head;         // of unpacked bytes, as far as known
+    bool own_order = false;   // not after the chain's other generations
+    std::shared_ptr<TailedFile> after;  // of another chain: read that first
+  };
+
+  // -- follow.cc --
+  Chain& GetChain(Slot& slot, const std::string& path);
+  template <class Visit>
+  void VisitChainsAt(const std::string& path, Visit visit);
+  template <class Visit>
+  void VisitGenerationsAt(const std::string& path, Visit visit);
+  void MarkDirty(Chain& chain);
+  void Settle();
+  void Look(Chain& chain);
+  void LookNowhere(Chain& chain, const Error& error);
+  void Attach(Chain& chain);
+  void AttachOpen(Chain& chain, Start start);
+  bool AttachKnown(Chain& chain, const Start& start);
+  bool AttachSettled(Chain& chain, const Start& start);
+  bool AttachUnclaimed(Chain& chain, const Start& start);
+  bool RefuseAsArchive(Chain& chain, const Start& start);
+  bool SuspectCopy(Chain& chain, const Start& start);
+  void Revert(Chain& chain, Generation& generation);
+  void Detach(Generation& generation);
+  void AdoptMissed(Chain& chain);
+  void Trouble(Chain& chain, const Error& error);
+  void Ignore(Chain& chain, std::string why, const platform::FileStat& stat);
+  void ClearTrouble(Chain& chain);
+  void EraseIfEmpty(Chain& chain);
+  Generation* FindGeneration(const Slot& slot, const platform::FileStat& stat);
+  Generation* FindRetired(const Slot& slot, const platform::FileStat& stat);
+
+  // -- generations.cc --
+  Generation* Begin(Chain& chain, Start start);
+  Generation* ContinueAt(Generation& old, uint64_t offset, bool own_order);
+  void Inspect(Generation& generation, bool check_head);
+  void Truncated(Generation& generation, uint64_t high);
+  bool ContinueInCopy(Generation& generation);
+  void Finish(Generation& generation);
+  void Seal(Generation& generation, LossReason reason);
+  void ReportLoss(Generation& generation);
+  bool TryRelabel(Generation& generation);
+  void Linger(Generation& generation);
+  bool MayFinish(const Generation& generation) const;
+  bool TryClose(Generation& generation);
+  void Remove(Generation& generation);
+  void SetLocation(Generation& generation, const std::string& location);
+  void Register(Generation& generation);
+  void Unregister(Generation& generation);
+  void EnforcePinnedBudget();
+
+  // -- settled files --
+  void AddSettled(Settled settled);
+  Settled* FindSettled(const std::string& job, const platform::FileStat& stat, const std::string& path);
+  void EraseSettled(const Settled* settled);
+  void MoveSettled(const std::string& from, const std::string& to);
+  void CheckSettledAt(const std::string& path);
+  bool CheckSettled(Settled& settled);
+  void TurnIntoArchive(const Settled& settled);
+
+  // -- recover.cc --
+  struct Found {
+    std::shared_ptr<platform::File> file;
+    platform::FileStat stat;
+    std::string path;
+    Packing packing = Packing::kPlain;
+  };
+  struct Sibling {
+    std::string name;
+    std::string path;
+    platform::FileStat stat;
+    Packing packing = Packing::kPlain;
+  };
+  void Recover(Chain& chain, const platform::FileStat* current);
+  std::vector<SavedPosition> TakeSaved(const Slot& slot, const std::string& follows);
+  bool Verify(const SavedPosition& saved, platform::File& file, const platform::FileStat& stat);
+  std::optional<Found> Locate(const SavedPosition& saved, const Chain& chain);
+  std::optional<Found> OpenIf(const SavedPosition& saved, const std::string& path);
+  std::optional<Found> LocateByContent(const SavedPosition& saved, const Chain& chain);
+  void ContinueSaved(Chain& chain, const SavedPosition& saved, Found found);
+  void AdoptSiblings(Chain& chain, const platform::FileStat* current);
+  std::vector<Sibling> SiblingsOf(const std::string& directory, const std::string& base);
+  bool IsKnown(const Chain& chain, const Sibling& sibling);
+  bool IsArchiveOfKnown(const Chain& chain, const Sibling& sibling);
+  const SavedPosition* FindUnclaimed(const Slot& slot, const platform::FileStat& stat, platform::File& file);
+  uint64_t ImportedOffset(const Chain& chain, const std::shared_ptr<platform::File>& file, uint64_t size);
+  void GiveUpUnclaimed();
+
+  // -- rhythm.cc --
+  void NoteWrite(const std::string& directory);
+  void TickHot();
+  void TickLinger();
+  void TickPolled();
+  void TickRetries();
+  void TickSync();
+  void TickSave();
+  void UpdateMetrics();
+
+  // -- save.cc --
+  bool AnythingToSave() const;
+  std::vector<SavedPosition> Collect();
+  SavedPosition SavedOf(Generation& generation);
+
+  const TailerOptions options_;
+  TailerParts parts_;
+  MonoTime now_;
+  DirTree tree_;
+
+  uint64_t next_id_ = 1;
+  std::map<uint64_t, std::unique_ptr<Slot>> slots_;
+  ChainMap chains_;                                     // by path
+  std::multimap<std::string, Chain*> chains_by_real_;   // where a symlink's file is
+  std::multimap<std::string, Generation*> by_location_;
+  std::unordered_multimap<uint64_t, Generation*> by_inode_;
+  std::unordered_multimap<uint64_t, std::unique_ptr<Settled>> settled_;  // by inode
+  std::multimap<std::string, Settled*> settled_by_path_;
+  std::map<std::string, std::unique_ptr<Directory>> directories_;
+  std::vector<Chain*> dirty_;
+  std::set<Generation*> lingering_;  // not current: watched until settled
+  std::set<Chain*> troubled_;        // with a retry
+  std::vector<Directory*> hot_;
+
+  std::vector<SavedPosition> unclaimed_;
+  std::map<std::string, std::string> imported_;  // Promtail's positions, by path
+  std::set<std::pair<std::string, std::string>> imported_used_;  // by (job, path)
+  std::map<std::string, std::vector<platform::DirEntry>> listings_;  // of one Settle
+  int64_t alive_since_ns_ = 0;  // rotated files that are older were seen, or are history
+  bool targets_complete_ = false;
+  bool list_changed_ = false;   // a generation came or went since the last save
+
+  MonoTime next_hot_ = kNever;
+  MonoTime next_linger_ = kNever;
+  MonoTime next_poll_ = kNever;
+  MonoTime next_sync_;
+  MonoTime next_save_;
+  uint32_t syncs_ = 0;
+  MonoTime last_events_{};
+  int event_burst_ = 0;
+  uint64_t pinned_ = 0;
+  uint64_t overflows_seen_ = 0;
+};
+
+template <class Visit>
+void Tailer::Impl::VisitChainsAt(const std::string& path, Visit visit) {
+  const auto [first, last] = chains_.equal_range(path);
+  for (auto it = first; it != last; ++it) visit(*it->second);
+  const auto [real_first, real_last] = chains_by_real_.equal_range(path);
+  for (auto it = real_first; it != real_last; ++it) visit(*it->second);
+}
+
+template <class Visit>
+void Tailer::Impl::VisitGenerationsAt(const std::string& path, Visit visit) {
+  std::vector<Generation*> there;  // a visit may move them
+  const auto [first, last] = by_location_.equal_range(path);
+  for (auto it = first; it != last; ++it) there.push_back(it->second);
+  for (Generation* generation : there) visit(*generation);
+}
+
+}  // namespace agent::source

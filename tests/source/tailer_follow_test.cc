@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: Apache-2.0
+// Files are found, read as they grow, and read on after a restart.
+#include <gtest/gtest.h>
+
+#include "tests/source/tailer_world.h"
+
+namespace agent::source {
+namespace {
+
+using namespace std::chrono_literals;
+
+class TailerFollow : public ::testing::Test, protected TailerWorld {};
+
+TEST_F(TailerFollow, AFileThatIsThereIsReadFromItsBeginning) {
+  mem.Append("/logs/a.log", "one\ntwo\n");
+  AddTarget("/logs/*.log");
+  Start();
+  Step();
+  EXPECT_EQ(Lines(), (Strings{"one", "two"}));
+  EXPECT_EQ(lane->lines()[0].labels.at("filename"), "/logs/a.log");
+}
+
+TEST_F(TailerFollow, AnAppendedLineArrivesWithTheNextEvents) {
+  mem.Append("/logs/a.log", "one\n");
+  AddTarget("/logs/*.log");
+  Start();
+  Step();
+  mem.Append("/logs/a.log", "tw");
+  Step();
+  mem.Append("/logs/a.log", "o\n");
+  Step();
+  EXPECT_EQ(Lines(), (Strings{"one", "two"}));
+}
+
+TEST_F(TailerFollow, ANewFileIsSeenAtOnce) {
+  AddTarget("/logs/*.log");
+  Start();
+  Step();
+  mem.Append("/logs/b.log", "hello\n");
+  mem.Append("/logs/b.txt", "not me\n");
+  Step();
+  EXPECT_EQ(Lines(), (Strings{"hello"}));
+}
+
+TEST_F(TailerFollow, NewPodDirectoriesAreSeenAtOnce) {
+  AddTarget("/var/log/pods/*/*/*.log");
+  Start();  // not even /var exists
+  Step();
+  mem.MakeDirectories("/var/log/pods");
+  Step();
+  mem.MakeDirectories("/var/log/pods/ns_pod_uid/app");
+  mem.Append("/var/log/pods/ns_pod_uid/app/0.log", "first\n");
+  Step();
+  EXPECT_EQ(Lines(), (Strings{"first"}));
+  mem.MakeDirectories("/var/log/pods/ns_other_uid/app");
+  Step();
+  mem.Append("/var/log/pods/ns_other_uid/app/0.log", "second\n");
+  Step();
+  EXPECT_EQ(Lines(), (Strings{"first", "second"}));
+}
+
+TEST_F(TailerFollow, OnlyTheDeepestExistingParentIsWatched) {
+  mem.MakeDirectories("/var/log");
+  AddTarget("/var/log/pods/*/*/*.log");
+  Start();
+  EXPECT_EQ(tailer->watches(), 1U);  // /var/log, where "pods" is awaited
+  mem.MakeDirectories("/var/log/pods/ns_pod_uid/app");
+  Step();
+  EXPECT_EQ(tailer->watches(), 3U);  // pods, the pod, the container
+}
+
+TEST_F(TailerFollow, ExcludedFilesAreLeftAlone) {
+  mem.Append("/logs/a.log", "a\n");
+  mem.Append("/logs/secret.log", "s\n");
+  AddTarget("/logs/*.log")->exclude = "/logs/{secret,other}.log";
+  Start();
+  Step();
+  mem.Append("/logs/other.log", "o\n");
+  Step();
+  EXPECT_EQ(Lines(), (Strings{"a"}));
+  EXPECT_NE(tailer->Explain("/logs/secret.log")[0].find("__path_exclude__"), std::string::npos);
+}
+
+TEST_F(TailerFollow, ARestartGoesOnWhereItWas) {
+  mem.Append("/logs/a.log", "one\n");
+  AddTarget("/logs/*.log");
+  Start();
+  Step();
+  Restart();
+  Step();
+  EXPECT_EQ(Lines(), (Strings{"one"}));
+  mem.Append("/logs/a.log", "two\n");
+  Step();
+  EXPECT_EQ(Lines(), (Strings{"one", "two"}));
+}
+
+TEST_F(TailerFollow, WhatWasNotAcknowledgedIsReadAgain) {
+  mem.Append("/logs/a.log", "one\n");
+  AddTarget("/logs/*.log");
+  Start();
+  Step();
+  acknowledge = false;
+  mem.Append("/logs/a.log", "two\n");
+  Pass(3s);
+  tailer->Save(clock.Now());
+  Kill();
+  Start();
+  Step();
+  EXPECT_EQ(Lines(), (Strings{"one", "two", "two"}));
+}
+
+TEST_F(TailerFollow, PositionsAreSavedOnlyWhenSomethingChanged) {
+  mem.Append("/logs/a.log", "one\n");
+  AddTarget("/logs/*.log");
+  Start();
+  Pass(2s);
+  const uint64_t inode = mem.InodeOf(kPositions);
+  EXPECT_NE(inode, 0U);
+  Pass(5s);
+  EXPECT_EQ(mem.InodeOf(kPositions), inode);
+  mem.Append("/logs/a.log", "two\n");
+  Pass(2s);
+  EXPECT_NE(mem.InodeOf(kPositions), inode);
+}
+
+TEST_F(TailerFollow, PromtailsPositionsAreTaken) {
+  mem.Append("/logs/a.log", "one\ntwo\nthree\n");
+  mem.Append("/logs/b.log", "short\n");
+  mem.Append(kPositions, "positions:\n  /logs/a.log: \"8\"\n  /logs/b.log: \"999\"\n  cursor-journal: s=1;i=2\n");
+  AddTarget("/logs/*.log");
+  clock.Advance(1s);
+  Start();
+  Step();
+  EXPECT_EQ(Lines(), (Strings{"three", "short"}));  // beyond the end: from the beginning
+  Pass(2s);
+  const std::string saved = mem.Content(kPositions);
+  EXPECT_NE(saved.find("  /logs/a.log: \"14\"\n"), std::string::npos) << saved;
+  EXPECT_NE(saved.find("  cursor-journal: \"s=1;i=2\"\n"), std::string::npos) << saved;
+}
+
+TEST_F(TailerFollow, TwoJobsReadOneFileEachOnItsOwn) {
+  mem.Append("/logs/a.log", "one\n");
+  AddTarget("/logs/*.log", "x", {{"job", "x"}});
+  AddTarget("/logs/a.*", "y", {{"job", "y"}});
+  Start();
+  Step();
+  EXPECT_EQ(Lines(), (Strings{"one", "one"}));
+  Restart();
+  mem.Append("/logs/a.log", "two\n");
+  Step();
+  EXPECT_EQ(Lines(), (Strings{"one", "one", "two", "two"}));
+}
+
+TEST_F(TailerFollow, AnUnreadableFileIsReportedOnceAndTriedAgain) {
+  mem.Append("/logs/a.log", "one\n");
+  mem.Chmod("/logs/a.log", 0);
+  AddTarget("/logs/*.log");
+  LogCapture log;
+  Start();
+  Pass(120s);
+  EXPECT_EQ(Lines(), Strings{});
+  EXPECT_NE(State("/logs/a.log").find("Permission denied"), std::string::npos);
+  const std::string text = log.text();
+  const size_t first = text.find("cannot read a file");
+  ASSERT_NE(first, std::string::npos);
+  EXPECT_EQ(text.find("cannot read a file", first + 1), std::string::npos) << text;
+  mem.Chmod("/logs/a.log", 0644);
+  Step();  // the change of mode is an event
+  EXPECT_EQ(Lines(), (Strings{"one"}));
+}
+
+}  // namespace
+}  // namespace agent::source
