@@ -10,7 +10,7 @@
 // dropped by an explicit rule of the configuration; batches may come back in any order.
 //
 // Ownership: the Pusher owns a batch from Send until Settled. It borrows the http
-// client, the registry, the delivery sink and the clock; all must outlive it.
+// client, the registry and the delivery sink; all must outlive it.
 // Threads: Send is thread-safe and never blocks (the byte budget bounds what comes).
 // Status() is thread-safe. The rest belongs to the net thread, which is the thread that
 // polls the http client; Settled is called there.
@@ -31,7 +31,6 @@
 #include "agent/http/client.h"
 #include "agent/metrics/registry.h"
 #include "agent/model/push_batch.h"
-#include "agent/platform/clock.h"
 #include "agent/push/options.h"
 
 namespace agent::push {
@@ -54,7 +53,7 @@ struct ClientStatus {
 class Pusher final : public PushSink {
  public:
   Pusher(std::vector<ClientOptions> clients, http::Client& http, metrics::Registry& registry,
-         DeliverySink& deliveries, Clock& clock, uint64_t jitter_seed);
+         DeliverySink& deliveries, uint64_t jitter_seed);
   // Gives back everything that is left as cancelled.
   ~Pusher() override;
 
@@ -62,8 +61,9 @@ class Pusher final : public PushSink {
   void Send(std::unique_ptr<PushBatch> batch) override;
 
   // The net thread's loop is:
-  //   pusher.Tick(now); http.Poll(min(pusher.NextDeadline(), ...) - now);
-  void Tick(MonoTime now);
+  //   pusher.Tick(now, wall); http.Poll(min(pusher.NextDeadline(), ...) - now);
+  // Answers that came during Poll are worked through in the next Tick.
+  void Tick(MonoTime now, WallNanos wall);
   MonoTime NextDeadline() const;
 
   // From now on waits for retries are cut so that they end before `deadline`; at the

@@ -1,0 +1,299 @@
+// SPDX-License-Identifier: Apache-2.0
+// The receiving half of Deliverer: what is done with each answer.
+#include <algorithm>
+#include <utility>
+
+#include "agent/core/log.h"
+#include "agent/push/internal/delivery.h"
+
+namespace agent::push {
+namespace {
+
+// How long a tenant that has met a limit of streams is treated with care, and how long
+// a stream that was limited is sent apart: longer than a burst, shorter than a shift.
+constexpr auto kCareful = std::chrono::minutes(5);
+constexpr size_t kMostConfirmed = 100'000;
+// After so many 429 in a row a request is split: one that is larger than the limit's
+// burst would never be let in.
+constexpr uint32_t kSplitAfterLimits = 4;
+// A batch of 2^14 entries is bisected down to one with 14 refusals. After more without
+// one accepted request, it is the other side that refuses everything.
+constexpr uint32_t kBisections = 16;
+constexpr uint64_t kPatience = 3;
+constexpr Duration kHurriedWait = std::chrono::seconds(1);
+
+std::optional<Duration> RetryAfterOf(const http::Response& response, WallNanos wall) {
+  const std::string* value = response.Find("Retry-After");
+  return value == nullptr ? std::nullopt : ParseRetryAfter(*value, wall);
+}
+
+}  // namespace
+
+void Deliverer::OnAnswer(Track& track, Result<http::Response> result) {
+  Sequence& sequence = track.sequence;
+  Client& client = sequence.tenant.client;
+  track.token = 0;
+  --client.in_flight;
+  const int status = result ? result->status : -1;
+  const Classified answer = Classify(status, result ? std::string_view(result->body) : std::string_view());
+  client.metrics->ObserveRequest(status, result ? std::chrono::duration<double>(result->elapsed).count() : 0);
+  std::string what = result ? answer.error.sentence : result.error().what;
+  if (answer.verdict == Verdict::kStored) what.clear();
+  Note(track, status, what);
+  const std::optional<Duration> retry_after = result ? RetryAfterOf(*result, wall_) : std::nullopt;
+  switch (answer.verdict) {
+    case Verdict::kStored: Stored(track); break;
+    case Verdict::kBlocked: Blocked(track, answer.error); break;
+    case Verdict::kPartly: Partly(track, answer.error); break;
+    case Verdict::kRetry: Retry(track, status, retry_after); break;
+    case Verdict::kRateLimited: RateLimited(track, retry_after); break;
+    case Verdict::kStreamLimited: StreamLimited(track, answer.error); break;
+    case Verdict::kBadLabels: SplitOrRefuse(track, "invalid_labels", true, answer.error); break;
+    case Verdict::kTooLarge: SplitOrRefuse(track, "request_too_large", false, answer.error); break;
+    case Verdict::kUnknownRefusal: UnknownRefusal(track, answer.error); break;
+    case Verdict::kMisconfigured: Misconfigured(track, status); break;
+  }
+  if (!client.starved.empty()) {
+    Track& next = *client.starved.front();
+    client.starved.pop_front();
+    next.starved = false;
+    Send(next);
+  }
+  Pump(sequence);
+}
+
+void Deliverer::Note(Track& track, int status, const std::string& what) {
+  ClientStatus& to = track.sequence.tenant.client.status;
+  to.last_status = status;
+  to.last_error = what;
+  if (status > 0) to.last_answer_wall = wall_;
+}
+
+void Deliverer::Accepted(Track& track, uint64_t bytes, uint64_t entries) {
+  Tenant& tenant = track.sequence.tenant;
+  ClientMetrics& metrics = *tenant.client.metrics;
+  metrics.sent_bytes.Add(static_cast<double>(bytes));
+  metrics.sent_entries.Add(static_cast<double>(entries));
+  metrics.last_accepted.Set(static_cast<double>(wall_) / 1e9);
+  tenant.client.status.last_accepted_wall = wall_;
+  tenant.last_accepted = now_;
+  tenant.unknown_in_row = 0;
+  track.backoff.Reset();
+  track.not_before = MonoTime::min();
+}
+
+void Deliverer::Stored(Track& track) {
+  Part part = std::move(track.parts.front());
+  track.parts.pop_front();
+  Accepted(track, part.body.size, part.entries);
+  Tenant& tenant = track.sequence.tenant;
+  if (now_ < tenant.careful_until) {
+    // Only the answer to a request with one stream vouches for it.
+    if (part.streams == 1 && tenant.confirmed.size() < kMostConfirmed) tenant.confirmed[part.stream] = now_;
+  } else if (!tenant.confirmed.empty()) {
+    tenant.confirmed.clear();
+  }
+  Finish(std::move(part));
+}
+
+void Deliverer::Blocked(Track& track, const LokiError& error) {
+  Accepted(track, 0, 0);
+  RefuseWhole(track, "ingester_error", "ingestion_blocked", error.sentence);
+}
+
+void Deliverer::Partly(Track& track, const LokiError& error) {
+  std::optional<PushRequest> request = Decode(track);
+  if (!request) return;
+  Part part = std::move(track.parts.front());
+  track.parts.pop_front();
+  uint64_t refused = 0;
+  Tenant& tenant = track.sequence.tenant;
+  for (Refusal& refusal : Attribute(*request, error, refused)) {
+    const uint64_t bytes = refusal.bytes;
+    CountRefusal(*part.job, tenant, "ingester_error", std::move(refusal), bytes);
+  }
+  Accepted(track, part.body.size, part.entries - std::min<uint64_t>(refused, part.entries));
+  Finish(std::move(part));
+}
+
+void Deliverer::SplitOrRefuse(Track& track, const char* reason, bool between_streams, const LokiError& error) {
+  std::optional<PushRequest> request = Decode(track);
+  if (!request) return;
+  const PayloadSize size = Measure(*request);
+  if (between_streams ? size.streams > 1 : size.entries > 1) {
+    track.sequence.tenant.client.metrics->Resent(reason, size.entries);
+    auto [front, back] = Halve(std::move(*request), between_streams);
+    std::vector<PushRequest> halves;
+    halves.push_back(std::move(front));
+    halves.push_back(std::move(back));
+    ReplaceFront(track, std::move(halves));
+    return;
+  }
+  track.parts.front().stream = size.streams == 1 ? request->streams(0).labels() : "";
+  RefuseWhole(track, "ingester_error", reason, error.sentence);
+}
+
+bool Deliverer::Retry(Track& track, int status, std::optional<Duration> retry_after) {
+  Part& part = track.parts.front();
+  Tenant& tenant = track.sequence.tenant;
+  const ClientOptions& options = tenant.client.options;
+  tenant.metrics.retries.Add();
+  ++part.attempts;
+  if (options.backoff.max_retries > 0 && part.attempts >= options.backoff.max_retries) {
+    const bool limited = status == 429;
+    LogError("a batch is dropped after max_retries attempts",
+             {{"url", tenant.client.status.url}, {"tenant", tenant.name}, {"status", status}, {"lines", part.entries}});
+    RefuseWhole(track, limited ? "rate_limited" : "ingester_error", limited ? "rate_limited" : "max_retries",
+                tenant.client.status.last_error);
+    return false;
+  }
+  Duration wait = track.backoff.Next(options.backoff, jitter_);
+  if (retry_after) {
+    // Never sooner than asked, within our own bounds, and not all at one moment.
+    const Duration asked = std::clamp(*retry_after, options.backoff.min_period,
+                                      std::max(options.backoff.max_period, options.backoff.min_period));
+    wait = asked + Duration(static_cast<int64_t>(static_cast<double>(asked.count()) * 0.1 * jitter_.Next()));
+  }
+  if (stop_at_ != kNever) wait = std::min(wait, kHurriedWait);
+  track.not_before = now_ + wait;
+  tenant.client.metrics->Resent(status < 0 ? "no_answer" : status == 429 ? "rate_limited" : "error", part.entries);
+  const double seconds = std::chrono::duration<double>(wait).count();
+  const bool ours = status >= 300 && status < 500 && status != 429 && status != 408;
+  const std::string status_text = status < 0 ? "none" : std::to_string(status);
+  if (ours) {
+    LogError("the push is refused; a person has to change something, the lines are kept and sent again",
+             {{"url", tenant.client.status.url}, {"tenant", tenant.name}, {"status", status_text},
+              {"err", tenant.client.status.last_error}, {"wait_seconds", seconds}});
+  } else {
+    LogWarn("a batch could not be delivered; it is sent again",
+            {{"url", tenant.client.status.url}, {"tenant", tenant.name}, {"status", status_text},
+             {"err", tenant.client.status.last_error}, {"attempt", part.attempts}, {"wait_seconds", seconds}});
+  }
+  return true;
+}
+
+void Deliverer::RateLimited(Track& track, std::optional<Duration> retry_after) {
+  Tenant& tenant = track.sequence.tenant;
+  if (tenant.client.options.drop_rate_limited_batches) {
+    tenant.metrics.retries.Add();
+    RefuseWhole(track, "rate_limited", "rate_limited", tenant.client.status.last_error);
+    return;
+  }
+  Part& part = track.parts.front();
+  if (++part.limited % kSplitAfterLimits == 0 && part.entries > 1) {
+    if (std::optional<PushRequest> request = DecodeBody(part.body)) {
+      auto [front, back] = Halve(std::move(*request));
+      std::vector<PushRequest> halves;
+      halves.push_back(std::move(front));
+      halves.push_back(std::move(back));
+      ReplaceFront(track, std::move(halves));
+    }
+  }
+  Retry(track, 429, retry_after);
+}
+
+void Deliverer::Misconfigured(Track& track, int status) {
+  const Client& client = track.sequence.tenant.client;
+  if (!client.options.drop_refused_batches) {
+    Retry(track, status, std::nullopt);
+    return;
+  }
+  LogError("a batch is refused and dropped, as drop_refused_batches says",
+           {{"url", client.status.url}, {"status", status}, {"err", client.status.last_error}});
+  RefuseWhole(track, "ingester_error", "refused", client.status.last_error);
+}
+
+void Deliverer::StreamLimited(Track& track, const LokiError& error) {
+  Sequence& sequence = track.sequence;
+  Tenant& tenant = sequence.tenant;
+  tenant.careful_until = now_ + kCareful;
+  if (&track != &sequence.main) {  // it is apart already
+    track.keep_until = now_ + kCareful;
+    RateLimited(track, std::nullopt);
+    return;
+  }
+  std::optional<PushRequest> request = Decode(track);
+  if (!request) return;
+  std::vector<bool> limited(static_cast<size_t>(request->streams_size()));
+  bool rate = false;
+  for (const LimitedItem& item : error.limited) {
+    rate |= item.limit == LimitedItem::Limit::kRate;
+    const int index = request->streams_size() == 1 ? 0 : item.stream.empty() ? -1 : FindStream(*request, item.labels);
+    if (index >= 0) limited[static_cast<size_t>(index)] = true;
+  }
+  const Part from = std::move(track.parts.front());
+  track.parts.pop_front();
+  PushRequest settled;
+  std::vector<Part> doubtful;
+  std::vector<Part> aside;
+  std::vector<PushRequest> streams = PerStream(std::move(*request));
+  for (size_t i = 0; i < streams.size(); ++i) {
+    const std::string& labels = streams[i].streams(0).labels();
+    if (limited[i]) {
+      aside.push_back(MakePart(from, streams[i]));
+    } else if (!rate && tenant.confirmed.contains(labels)) {
+      settled.add_streams()->Swap(streams[i].mutable_streams(0));  // it exists, so it was stored
+    } else {
+      doubtful.push_back(MakePart(from, streams[i]));
+      tenant.client.metrics->Resent("in_doubt", doubtful.back().entries);
+    }
+  }
+  const PayloadSize stored = Measure(settled);
+  if (stored.entries > 0) Accepted(track, 0, stored.entries);
+  from.job->open_parts += static_cast<uint32_t>(doubtful.size() + aside.size());
+  track.parts.insert(track.parts.begin(), std::make_move_iterator(doubtful.begin()),
+                     std::make_move_iterator(doubtful.end()));
+  Finish(from);
+  for (Part& part : aside) {
+    tenant.confirmed.erase(part.stream);
+    const std::string stream = part.stream;
+    PutAside(sequence, stream, std::move(part));
+    Track& own = *sequence.aside.at(stream);
+    own.keep_until = now_ + kCareful;
+    RateLimited(own, std::nullopt);
+  }
+}
+
+void Deliverer::UnknownRefusal(Track& track, const LokiError& error) {
+  Tenant& tenant = track.sequence.tenant;
+  if (tenant.client.options.drop_refused_batches) {
+    RefuseWhole(track, "ingester_error", "refused", error.sentence);
+    return;
+  }
+  Part& part = track.parts.front();
+  part.refused_since = std::min(part.refused_since, now_);
+  ++tenant.unknown_in_row;
+  if (part.entries > 1 && tenant.unknown_in_row <= kBisections) {
+    SplitOrRefuse(track, "refused", false, error);
+    return;
+  }
+  // One entry, and others were accepted since it was refused first: it is the entry.
+  if (part.entries <= 1 && tenant.last_accepted > part.refused_since) {
+    RefuseWhole(track, "ingester_error", "refused", error.sentence);
+    return;
+  }
+  const bool apart = &track != &track.sequence.main;
+  if (part.entries <= 1 && !apart) {
+    // Suspected, not proved. It waits apart, so that what else there is may prove it.
+    std::optional<PushRequest> request = Decode(track);
+    if (!request) return;
+    Part suspect = std::move(track.parts.front());
+    track.parts.pop_front();
+    suspect.streams = 1;
+    suspect.stream = request->streams_size() > 0 ? request->streams(0).labels() : "";
+    const std::string stream = suspect.stream;
+    PutAside(track.sequence, stream, std::move(suspect));
+    Retry(*track.sequence.aside.at(stream), 400, std::nullopt);
+    return;
+  }
+  // The next part may be accepted, and show that the other side accepts anything at all:
+  // of the same batch, or of what has queued up behind a suspect for long.
+  size_t group = 1;
+  const bool any = apart && part.attempts >= kPatience;
+  while (group < track.parts.size() && (any || track.parts[group].job == part.job)) ++group;
+  if (Retry(track, 400, std::nullopt)) {
+    std::rotate(track.parts.begin(), track.parts.begin() + 1, track.parts.begin() + static_cast<ptrdiff_t>(group));
+  }
+}
+
+}  // namespace agent::push

@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: Apache-2.0
+// The bookkeeping half of Deliverer: parts of batches come, split and go; what is
+// refused is counted; a batch without parts is given back.
+#include <algorithm>
+#include <utility>
+
+#include "agent/core/check.h"
+#include "agent/core/log.h"
+#include "agent/push/internal/delivery.h"
+
+namespace agent::push {
+
+Part Deliverer::MakePart(const Part& from, const PushRequest& request) {
+  Part part;
+  part.job = from.job;
+  part.attempts = from.attempts;
+  part.limited = from.limited;
+  part.refused_since = from.refused_since;
+  part.body = EncodeBody(request);
+  const PayloadSize size = Measure(request);
+  part.streams = size.streams;
+  part.entries = size.entries;
+  part.line_bytes = size.line_bytes;
+  if (size.streams == 1) part.stream = request.streams(0).labels();
+  return part;
+}
+
+std::optional<PushRequest> Deliverer::Decode(Track& track) {
+  std::optional<PushRequest> request = DecodeBody(track.parts.front().body);
+  if (!request) {
+    LogError("a batch of ours cannot be decoded; it is dropped", {{"url", track.sequence.tenant.client.status.url}});
+    RefuseWhole(track, "ingester_error", "undecodable", "the batch is damaged");
+  }
+  return request;
+}
+
+void Deliverer::ReplaceFront(Track& track, std::vector<PushRequest> requests) {
+  const Part old = std::move(track.parts.front());
+  track.parts.pop_front();
+  std::vector<Part> parts;
+  for (const PushRequest& request : requests) {
+    if (request.streams_size() > 0) parts.push_back(MakePart(old, request));
+  }
+  old.job->open_parts += static_cast<uint32_t>(parts.size());
+  track.parts.insert(track.parts.begin(), std::make_move_iterator(parts.begin()), std::make_move_iterator(parts.end()));
+  Finish(old);
+}
+
+void Deliverer::Finish(Part part) {
+  Job& job = *part.job;
+  CHECK(job.open_parts > 0, "a part of a batch was finished twice");
+  if (--job.open_parts == 0) Settle(job, false);
+}
+
+void Deliverer::Settle(Job& job, bool cancelled) {
+  Client& client = *clients_[job.batch->client];
+  --client.status.batches_waiting;
+  client.status.bytes_waiting -= job.batch->body.size;
+  --jobs_;
+  Delivery delivery;
+  if (!cancelled) {
+    delivery.refused = std::move(job.refused);
+    const std::chrono::duration<double> age = now_ - job.batch->opened;
+    client.metrics->batch_age.Observe(std::max(age.count(), 0.0));
+  }
+  delivery.cancelled = cancelled;
+  delivery.batch = std::move(job.batch);
+  deliveries_.Settled(std::move(delivery));
+}
+
+void Deliverer::CountRefusal(Job& job, Tenant& tenant, const char* promtail_reason, Refusal refusal,
+                             uint64_t dropped_bytes) {
+  tenant.metrics.Dropped(promtail_reason, refusal.entries, dropped_bytes);
+  tenant.client.metrics->Refused(refusal.reason, refusal.entries, refusal.bytes);
+  LogWarn("log lines are not stored", {{"url", tenant.client.status.url},
+                                       {"tenant", tenant.name},
+                                       {"reason", refusal.reason},
+                                       {"stream", refusal.stream},
+                                       {"lines", refusal.entries},
+                                       {"detail", refusal.detail}});
+  for (Refusal& known : job.refused) {
+    if (known.reason != refusal.reason || known.stream != refusal.stream) continue;
+    known.entries += refusal.entries;
+    known.bytes += refusal.bytes;
+    return;
+  }
+  job.refused.push_back(std::move(refusal));
+}
+
+void Deliverer::RefuseWhole(Track& track, const char* promtail_reason, const char* reason, const std::string& detail) {
+  Part part = std::move(track.parts.front());
+  track.parts.pop_front();
+  Refusal refusal;
+  refusal.reason = reason;
+  refusal.stream = part.stream;
+  refusal.detail = detail;
+  refusal.entries = part.entries;
+  refusal.bytes = part.line_bytes;
+  CountRefusal(*part.job, track.sequence.tenant, promtail_reason, std::move(refusal), part.body.size);
+  Finish(std::move(part));
+}
+
+void Deliverer::PutAside(Sequence& sequence, const std::string& stream, Part part) {
+  std::unique_ptr<Track>& track = sequence.aside[stream];
+  const bool fresh = track == nullptr;
+  if (fresh) {
+    track = std::make_unique<Track>(sequence);
+    track->stream = stream;
+  }
+  track->parts.push_back(std::move(part));
+  if (!fresh) return;
+  // What follows of the stream in the same batch follows here (a batch that had been
+  // split before).
+  std::deque<Part> rest;
+  rest.swap(sequence.main.parts);
+  for (Part& later : rest) {
+    std::optional<PushRequest> request;
+    if (later.streams == 1 && later.stream == stream) {
+      track->parts.push_back(std::move(later));
+      continue;
+    }
+    if (later.streams != 1) request = DecodeBody(later.body);
+    if (!request) {
+      sequence.main.parts.push_back(std::move(later));
+      continue;
+    }
+    PushRequest others, own;
+    for (auto& one : *request->mutable_streams()) {
+      (one.labels() == stream ? own : others).add_streams()->Swap(&one);
+    }
+    if (own.streams_size() == 0) {
+      sequence.main.parts.push_back(std::move(later));
+      continue;
+    }
+    track->parts.push_back(MakePart(later, own));
+    if (others.streams_size() > 0) {
+      ++later.job->open_parts;
+      sequence.main.parts.push_back(MakePart(later, others));
+    }
+  }
+}
+
+}  // namespace agent::push
