@@ -1,0 +1,114 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Where the agent's CPU time goes in one job: a table of functions, and of what they are for.
+
+Samples the running agent with `perf record -e cpu-clock`, which works in virtual
+machines without hardware counters, too.
+
+  bench/profile.py [JOB]          default: cri
+  bench/profile.py cri-regex --lane   the hot path alone (bench/lane) instead of the agent
+"""
+import argparse
+import collections
+import re
+import shutil
+import subprocess
+import sys
+
+import harness
+import scenarios
+from harness import Refused
+
+# What a function is for: the first expression that its name or library matches.
+PURPOSES = [
+    ("compression", r"snappy"),
+    ("regular expressions", r"libre2|re2::"),
+    ("JSON", r"simdjson|agent::text::.*[Jj]son|JsonStage"),
+    ("reading files", r"pread|vfs_read|copy_to|filemap|shmem|copy_page|generic_file_read|rep_movs|copy_user_generic_string"),
+    ("sending", r"tcp_|__send|sock_|inet_|ip_|skb|libcurl|Curl_|loopback|net_rx|copy_from|csum|libssl|libcrypto"),
+    ("framing lines", r"agent::frame|memchr|Framer"),
+    ("stages", r"agent::stage|Stage"),
+    ("batching and encoding", r"agent::batch|Batcher|memmove|memcpy"),
+    ("labels", r"LabelInterner|agent::label"),
+    ("the lane", r"agent::flow|Lane"),
+    ("memory", r"malloc|free|page_fault|clear_page|memset|mmap|munmap|madvise"),
+    ("kernel, other", r"\[k\]"),
+]
+
+
+def purpose(text):
+    return next((name for name, expression in PURPOSES if re.search(expression, text)), "other")
+
+
+def record(args, pid, out):
+    return subprocess.Popen(["perf", "record", "-q", "-e", "cpu-clock", "-F", str(args.frequency), "-p", str(pid),
+                             "-o", str(out)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+
+def sample(args, job, folder):
+    data = folder / "perf.data"
+    tree = harness.make_tree(args.programs, folder, **job.sized(args.size))
+    with harness.Sink(args.programs) as sink:
+        if args.lane:
+            path = folder / "pipeline.yaml"
+            path.write_text(job.pipeline + "\n")
+            words, marks = [args.programs.lane, f"--pipeline={path}", tree.path], 0
+        else:
+            path = folder / "agent.yaml"
+            path.write_text(scenarios.promtail_config(tree, sink.url, folder, job.pipeline))
+            words, marks = [args.programs.agent, f"-config.file={path}"], tree.lines
+        with harness.Process(words, folder / "program.log") as process:
+            perf = record(args, process.pid, data)
+            if args.lane:
+                process.finish(args.timeout)
+            else:
+                sink.expect(marks, args.timeout, process.alive)
+                process.stop()
+        perf.wait()
+    done = subprocess.run(["perf", "report", "-i", data, "--stdio", "--no-children", "-F", "overhead,dso,symbol",
+                           "-w", "0,40,200"], capture_output=True, text=True)
+    rows = []
+    for line in done.stdout.splitlines():
+        match = re.match(r"\s*(\d+\.\d+)%\s+(\S+)\s+(\[[k.]\]) (.*?)\s*$", line)
+        if match:
+            rows.append((float(match[1]), match[2], match[3], match[4]))
+    if not rows:
+        raise Refused("perf saw nothing: " + done.stderr.strip()[-300:])
+    return rows
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("job", nargs="?", default="cri", choices=list(scenarios.BY_NAME))
+    parser.add_argument("--build", default=str(harness.ROOT / "build" / "release"))
+    parser.add_argument("--agent")
+    parser.add_argument("--lane", action="store_true")
+    parser.add_argument("--size", type=int, default=1024, help="MiB")
+    parser.add_argument("--frequency", type=int, default=2000)
+    parser.add_argument("--top", type=int, default=25)
+    parser.add_argument("--timeout", type=float, default=120)
+    args = parser.parse_args()
+    args.size <<= 20
+    args.programs = harness.Programs(args.build, args.agent)
+    if not shutil.which("perf"):
+        raise Refused("perf is not installed (package linux-perf)")
+    with harness.scratch(args.size) as folder:
+        rows = sample(args, scenarios.BY_NAME[args.job], folder)
+    sums = collections.Counter()
+    for share, library, ring, symbol in rows:
+        sums[purpose(f"{library} {ring} {symbol}")] += share
+    print(harness.table([[name, f"{share:.1f} %"] for name, share in sums.most_common()], ["what for", "CPU time"]))
+    print()
+    print(harness.table([[f"{share:.1f} %", library, symbol[:90].replace("|", r"\|"), purpose(f"{library} {ring} {symbol}")]
+                         for share, library, ring, symbol in rows[:args.top]], ["CPU time", "library", "function", "what for"]))
+    harness.save(f"profile-{args.job}{'-lane' if args.lane else ''}",
+                 {**harness.facts(args.programs), "job": args.job, "lane": args.lane, "purposes": dict(sums.most_common()),
+                  "functions": [list(row) for row in rows[:60]]})
+    return 0
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except Refused as refused:
+        sys.exit(f"profile: {refused}")
