@@ -1,6 +1,9 @@
 # One static library per room, made from the table in layers.txt:
 # every agent/ROOM/**/*.cc belongs to it, and it links the rooms of all lower
-# levels and the third-party code that the table allows.
+# levels and the third-party code that the table allows. A page of its own,
+# agent/ROOM/page/index.html, becomes the constant agent::ROOM::internal::kPage.
+include(${CMAKE_CURRENT_LIST_DIR}/embed.cmake)
+
 function(agent_add_rooms table)
   set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${table})
   file(STRINGS ${table} lines REGEX "^[0-9]")
@@ -21,6 +24,9 @@ function(agent_add_rooms table)
       set(scope INTERFACE)
     endif()
     target_link_libraries(room_${name} ${scope} agent_flags)
+    if(EXISTS ${CMAKE_SOURCE_DIR}/agent/${name}/page/index.html)
+      agent_embed(room_${name} agent/${name}/page/index.html agent::${name}::internal kPage)
+    endif()
     separate_arguments(libs UNIX_COMMAND "${libs_${name}}")
     foreach(lib IN LISTS libs)
       target_link_libraries(room_${name} ${scope} dep_${lib})
