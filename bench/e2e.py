@@ -19,6 +19,7 @@ import time
 
 import harness
 import scenarios
+from fake_kube import FakeKube
 from harness import Refused, mib, median, note
 
 
@@ -33,10 +34,12 @@ def check_agent(args):
         raise Refused(f"{args.programs.agent} is not built")
 
 
-def ship(args, tree, pipeline, batchwait="1s", sink_options=(), client=""):
+def ship(args, tree, pipeline, batchwait="1s", sink_options=(), client="", kubernetes=False):
     """One life of the agent over a finished tree: until the sink has all of it."""
-    with harness.scratch() as folder, harness.Sink(args.programs, *sink_options) as sink:
-        config = scenarios.promtail_config(tree, sink.url, folder, pipeline, batchwait, client)
+    kube = FakeKube(tree) if kubernetes else contextlib.nullcontext()
+    with harness.scratch() as folder, harness.Sink(args.programs, *sink_options) as sink, kube:
+        config = scenarios.promtail_config(tree, sink.url, folder, pipeline, batchwait, client,
+                                           kube.url if kubernetes else "")
         with start_agent(args, folder, config) as agent:
             try:
                 stats = sink.expect(tree.lines, args.timeout, agent.alive)
@@ -80,7 +83,7 @@ def run_job(args, job):
             if args.programs.lane.exists():
                 run["lane"] = run_lane(args, tree, job.pipeline)
             if not args.no_agent:
-                run["agent"] = ship(args, tree, job.pipeline)
+                run["agent"] = ship(args, tree, job.pipeline, kubernetes=job.kubernetes)
             runs.append(run)
             note(f"  {job.name} {number + 1}/{args.runs}: " +
                  ", ".join(f"{name} {one['cpu']:.2f} s" for name, one in run.items()))

@@ -33,6 +33,7 @@ class Job:
     pipeline: str = CRI
     goal_ratio: float = 0  # CPU over the floor's
     goal_rss_mib: int = 0
+    kubernetes: bool = False  # targets come from a Kubernetes API
 
     def sized(self, total):
         return {**self.tree, "bytes": total}
@@ -43,6 +44,8 @@ JOBS = [
     Job("cri-json-labels", "cri + json + labels", {"kind": "json", "pods": 20}, JSON_LABELS, 2.2, 32),
     Job("cri-regex", "cri + regex + labels", {"kind": "app", "pods": 20}, REGEX, 2.8, 32),
     Job("multiline", "cri + multiline, Java traces", {"kind": "java", "pods": 20}, MULTILINE, 2.0, 32),
+    Job("chart", "the Promtail chart's configuration: Kubernetes metadata, cri",
+        {"kind": "mixed", "pods": 20}, CRI, 1.7, 32, kubernetes=True),
     Job("files-1000", "cri, 1,000 files, 20 of them busy",
         {"kind": "mixed", "pods": 1000, "active": 20}, CRI, 0, 64),
     Job("files-10000", "cri, 10,000 files, 20 of them busy",
@@ -65,7 +68,44 @@ def static_targets(tree, most=200):
                         "__path__": each["path"].rsplit("/", 1)[0] + "/*.log"}} for each in tree.files]
 
 
-def promtail_config(tree, sink_url, folder, pipeline=CRI, batchwait="1s", client="", extra=""):
+# What the chart of Promtail makes of `kubernetes_sd_configs` when nothing is set.
+def chart_rules(root):
+    meta = "__meta_kubernetes_"
+    first = r"^;*([^;]+)(;.*)?$"
+    name = meta + "pod_label_app_kubernetes_io_"
+    return [
+        {"source_labels": [meta + "pod_controller_name"], "regex": "([0-9a-z-.]+?)(-[0-9a-f]{8,10})?",
+         "action": "replace", "target_label": "__tmp_controller_name"},
+        {"source_labels": [name + "name", meta + "pod_label_app", "__tmp_controller_name", meta + "pod_name"],
+         "regex": first, "action": "replace", "target_label": "app"},
+        {"source_labels": [name + "instance", meta + "pod_label_instance"], "regex": first, "action": "replace",
+         "target_label": "instance"},
+        {"source_labels": [name + "component", meta + "pod_label_component"], "regex": first, "action": "replace",
+         "target_label": "component"},
+        {"source_labels": [meta + "pod_node_name"], "action": "replace", "target_label": "node_name"},
+        {"source_labels": [meta + "namespace"], "action": "replace", "target_label": "namespace"},
+        {"source_labels": ["namespace", "app"], "separator": "/", "replacement": "$1", "action": "replace",
+         "target_label": "job"},
+        {"source_labels": [meta + "pod_name"], "action": "replace", "target_label": "pod"},
+        {"source_labels": [meta + "pod_container_name"], "action": "replace", "target_label": "container"},
+        {"source_labels": [meta + "pod_uid", meta + "pod_container_name"], "separator": "/", "action": "replace",
+         "replacement": f"{root}/*$1/*.log", "target_label": "__path__"},
+        {"source_labels": [meta + "pod_annotationpresent_kubernetes_io_config_hash",
+                           meta + "pod_annotation_kubernetes_io_config_hash", meta + "pod_container_name"],
+         "separator": "/", "regex": "true/(.*)", "action": "replace", "replacement": f"{root}/*$1/*.log",
+         "target_label": "__path__"},
+    ]
+
+
+def targets_of(tree, api_server):
+    """The scrape config's targets, as YAML."""
+    if not api_server:
+        return f"static_configs: {json.dumps(static_targets(tree))}"
+    return (f"kubernetes_sd_configs: {json.dumps([{'role': 'pod', 'api_server': api_server}])}\n"
+            f"    relabel_configs: {json.dumps(chart_rules(tree.path))}")
+
+
+def promtail_config(tree, sink_url, folder, pipeline=CRI, batchwait="1s", client="", api_server=""):
     """For the agent and for Promtail alike. JSON is YAML: no writer is needed for lists."""
     return f"""server:
   http_listen_address: 127.0.0.1
@@ -80,8 +120,7 @@ clients:
 {indent(client, 4)}
 scrape_configs:
   - job_name: pods
-    static_configs: {json.dumps(static_targets(tree))}
+    {targets_of(tree, api_server)}
     pipeline_stages:
 {indent(pipeline, 6)}
-{extra}
 """
