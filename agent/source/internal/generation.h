@@ -48,6 +48,7 @@ struct Generation {
   std::string location;  // real path as far as known; empty: none
   std::string last_path;  // the last location that was known
   uint64_t size = 0;     // as of the last look; of the packed file if packed
+  int64_t modified_ns = 0;
   uint64_t limit = UINT64_MAX;  // set when finished
   MonoTime detached_at{};
   MonoTime last_growth{};

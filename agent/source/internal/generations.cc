@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
 #include <array>
+#include <charconv>
 
 #include "agent/core/log.h"
 #include "agent/source/internal/rotated_names.h"
@@ -50,6 +51,7 @@ Generation* Tailer::Impl::Begin(Chain& chain, Start start) {
   generation.packing = start.packing;
   generation.place = start.place;
   generation.size = start.stat.size;
+  generation.modified_ns = start.stat.modified_ns;
   generation.last_growth = generation.detached_at = generation.head_checked_at = now_;
   generation.identity = {start.stat.device, start.stat.inode, start.stat.born_ns, start.head};
   if (start.packing == Packing::kPlain) {
@@ -92,6 +94,7 @@ Generation* Tailer::Impl::Begin(Chain& chain, Start start) {
   }
   list_changed_ = true;
   parts_.sink.Add(generation.file);
+  if (generation.size > 0) HasFirstBytes(generation);
   return &generation;
 }
 
@@ -134,9 +137,10 @@ void Tailer::Impl::Inspect(Generation& generation, bool check_head) {
       return;
     }
   }
-  if (stat->size == generation.size) return;
   const bool grown = stat->size > generation.size;
-  if (grown && (check_head || head.length < Fingerprint::kMost || now_ - generation.head_checked_at >= kHeadCheckEvery)) {
+  if (!grown && !check_head && stat->modified_ns == generation.modified_ns) return;
+  generation.modified_ns = stat->modified_ns;
+  if (check_head || head.length < Fingerprint::kMost || now_ - generation.head_checked_at >= kHeadCheckEvery) {
     generation.head_checked_at = now_;
     auto same = CheckHead(*file, head);
     if (same && *same == HeadCheck::kDifferent) {
@@ -144,12 +148,33 @@ void Tailer::Impl::Inspect(Generation& generation, bool check_head) {
       return;
     }
   }
+  if (stat->size == generation.size) return;
   const bool first_bytes = generation.size == 0;
   generation.size = stat->size;
   generation.file->size.store(stat->size, std::memory_order_relaxed);
   generation.last_growth = now_;
-  if (first_bytes) next_linger_ = std::min(next_linger_, now_);  // its predecessor is finished now
+  if (first_bytes) HasFirstBytes(generation);
   if (grown && !generation.finished()) parts_.sink.Readable(generation.file);
+}
+
+// Whoever came before it has written its last byte.
+void Tailer::Impl::HasFirstBytes(Generation& generation) {
+  if (!lingering_.empty()) next_linger_ = std::min(next_linger_, now_);
+  // The kubelet numbers a container's runs: 0.log, 1.log, ...
+  const std::string_view base = platform::BaseOf(generation.chain->path);
+  uint64_t number = 0;
+  const auto [end, error] = std::from_chars(base.data(), base.data() + base.size(), number);
+  if (error != std::errc() || number == 0 || std::string_view(end, base.data() + base.size()) != ".log") return;
+  const std::string before = platform::Join(platform::DirectoryOf(generation.chain->path), std::to_string(number - 1) + ".log");
+  const auto [first, last] = chains_.equal_range(before);
+  for (auto it = first; it != last; ++it) {
+    Generation* current = it->second->slot == generation.chain->slot ? it->second->current : nullptr;
+    if (current == nullptr || current->finished()) continue;
+    current->superseded = true;
+    current->detached_at = now_;
+    lingering_.insert(current);
+    next_linger_ = std::min(next_linger_, now_);
+  }
 }
 
 // The writer has cut the file. What was not read is lost, unless it made a copy first

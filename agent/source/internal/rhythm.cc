@@ -158,7 +158,8 @@ void Tailer::Impl::TickSync() {
     if (chain->retry_at != kNever || chain->slot->retired) continue;
     const auto stat = parts_.fs.Stat(path);
     const Generation* current = chain->current;
-    const bool unchanged = stat && current != nullptr && current->identity.SameInode(*stat) && current->size == stat->size;
+    const bool unchanged = stat && current != nullptr && current->identity.SameInode(*stat) &&
+                           current->size == stat->size && current->modified_ns == stat->modified_ns;
     const bool ignored = stat && chain->ignored && chain->ignored_file.SameInode(*stat);
     const bool still_gone = !stat && chain->vanished;
     if (!unchanged && !ignored && !still_gone) MarkDirty(*chain);

@@ -101,6 +101,7 @@ class Tailer::Impl final : public TreeListener {
   Generation* Begin(Chain& chain, Start start);
   Generation* ContinueAt(Generation& old, uint64_t offset, bool own_order);
   void Inspect(Generation& generation, bool check_head);
+  void HasFirstBytes(Generation& generation);
   void Truncated(Generation& generation, uint64_t high);
   bool ContinueInCopy(Generation& generation);
   void Finish(Generation& generation);

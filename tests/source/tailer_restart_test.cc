@@ -1,0 +1,217 @@
+// SPDX-License-Identifier: Apache-2.0
+// Rotation while the agent was down.
+#include <gtest/gtest.h>
+
+#include "tests/source/tailer_world.h"
+
+namespace agent::source {
+namespace {
+
+using namespace std::chrono_literals;
+
+class TailerRestart : public ::testing::Test, protected TailerWorld {
+ protected:
+  static constexpr const char* kLog = "/logs/0.log";
+  static constexpr const char* kFirst = "/logs/0.log.20240101-000000";
+  static constexpr const char* kSecond = "/logs/0.log.20240102-000000";
+
+  // "1" is stored, "2" is written and read, but not stored.
+  void StopBehind() {
+    mem.Append(kLog, "1\n");
+    AddTarget("/logs/*.log");
+    Start();
+    Pass(2s);
+    mem.Append(kLog, "2\n");
+    tailer->HandleEvents(clock.Now());
+    tailer->Save(clock.Now());
+    Kill();
+    clock.Advance(1s);
+  }
+  void Rotate(const std::string& to) { mem.Move(kLog, to); }
+  void Compress(const std::string& path) {
+    mem.Append(path + ".gz", Gzip(mem.Content(path)));
+    mem.Unlink(path);
+  }
+  void Resume() {
+    Start();
+    Pass(1s);
+  }
+};
+
+TEST_F(TailerRestart, TheRotatedFileIsFoundByIdentity) {
+  StopBehind();
+  Rotate(kFirst);
+  mem.Append(kLog, "3\n");
+  Resume();
+  EXPECT_EQ(Lines(), (Strings{"1", "2", "3"}));
+}
+
+TEST_F(TailerRestart, TheRotatedFileIsFoundThoughNoNewOneIsThere) {
+  StopBehind();
+  Rotate(kFirst);
+  Resume();
+  EXPECT_EQ(Lines(), (Strings{"1", "2"}));
+  mem.Append(kLog, "3\n");
+  Pass(1s);
+  EXPECT_EQ(Lines(), (Strings{"1", "2", "3"}));
+}
+
+TEST_F(TailerRestart, TheArchiveIsReadOnWhereTheFileWasLeft) {
+  StopBehind();
+  Rotate(kFirst);
+  mem.Append(kLog, "3\n");
+  Compress(kFirst);
+  Resume();
+  EXPECT_EQ(Lines(), (Strings{"1", "2", "3"}));
+  Pass(30s);
+  Restart();
+  Pass(2s);
+  EXPECT_EQ(Lines(), (Strings{"1", "2", "3"}));
+}
+
+TEST_F(TailerRestart, ALargeArchiveIsReadOnInTheMiddle) {
+  std::string text;
+  for (int i = 0; i < 50000; ++i) text += "line number " + std::to_string(i) + "\n";
+  mem.Append(kLog, text);
+  AddTarget("/logs/*.log");
+  Start();
+  tailer->HandleEvents(clock.Now());
+  lane->Read(clock.Now());
+  lane->AcknowledgeAll();
+  tailer->Save(clock.Now());
+  Kill();
+  EXPECT_EQ(arrived.size(), 50000U);
+  clock.Advance(1s);
+  mem.Append(kLog, "the end\n");
+  Rotate(kFirst);
+  Compress(kFirst);
+  Resume();
+  EXPECT_EQ(Lines().size(), 50001U);
+  EXPECT_EQ(Lines().back(), "the end");
+}
+
+TEST_F(TailerRestart, FilesThatCameAndWentInBetweenAreReadToo) {
+  StopBehind();
+  Rotate(kFirst);
+  mem.Append(kLog, "3\n");
+  Rotate(kSecond);
+  Compress(kFirst);
+  mem.Append(kLog, "4\n");
+  Resume();
+  EXPECT_EQ(Lines(), (Strings{"1", "2", "3", "4"}));
+}
+
+TEST_F(TailerRestart, OlderArchivesAreHistory) {
+  mem.Append(std::string(kFirst) + ".gz", Gzip("old\n"));
+  mem.Append(kSecond, "older\n");
+  clock.Advance(1s);
+  mem.Append(kLog, "1\n");
+  AddTarget("/logs/*.log");
+  Start();
+  Pass(2s);
+  Restart();
+  Pass(2s);
+  Rotate("/logs/0.log.20240103-000000");
+  mem.Append(kLog, "2\n");
+  Pass(20s);
+  EXPECT_EQ(Lines(), (Strings{"1", "2"}));
+}
+
+TEST_F(TailerRestart, AnArchiveOfAStoredFileIsNotReadAgain) {
+  mem.Append(kLog, "1\n");
+  AddTarget("/logs/*.log");
+  Start();
+  Pass(2s);
+  Rotate(kFirst);
+  mem.Append(kLog, "2\n");
+  Pass(30s);
+  Stop();
+  Compress(kFirst);
+  Rotate(kSecond);
+  mem.Append(kLog, "3\n");
+  Resume();
+  Pass(30s);
+  EXPECT_EQ(Lines(), (Strings{"1", "2", "3"}));
+}
+
+TEST_F(TailerRestart, AFileThatIsGoneIsCountedAsLost) {
+  StopBehind();
+  mem.Unlink(kLog);
+  mem.Append(kLog, "3\n");
+  Resume();
+  EXPECT_EQ(Lines(), (Strings{"1", "3"}));
+  ASSERT_EQ(losses.losses.size(), 1U);
+  EXPECT_EQ(losses.losses[0].reason, LossReason::kDeletedWhileDown);
+  EXPECT_EQ(losses.losses[0].bytes, 2U);
+}
+
+TEST_F(TailerRestart, AReusedInodeWithTheSameBeginningIsAnotherFile) {
+  const std::string banner(2000, 'x');
+  mem.set_has_birth_times(false);  // the hardest case
+  mem.Append(kLog, banner + "\n1\n");
+  AddTarget("/logs/*.log");
+  Start();
+  Pass(2s);
+  const uint64_t inode = mem.InodeOf(kLog);
+  Stop();
+  mem.Unlink(kLog);
+  mem.Append(kLog, banner + "\nA\nB\n");
+  ASSERT_EQ(mem.InodeOf(kLog), inode);
+  Resume();
+  EXPECT_EQ(Lines(), (Strings{banner, "1", banner, "A", "B"}));
+}
+
+TEST_F(TailerRestart, ATruncatedFileIsReadFromItsBeginning) {
+  StopBehind();
+  mem.Overwrite(kLog, "x\n");
+  Resume();
+  EXPECT_EQ(Lines(), (Strings{"1", "x"}));
+  EXPECT_EQ(losses.bytes(), 2U);
+}
+
+TEST_F(TailerRestart, CopytruncateWhileDown) {
+  StopBehind();
+  mem.Append("/logs/0.log.1", mem.Content(kLog));
+  mem.Overwrite(kLog, "3\n");
+  Resume();
+  EXPECT_EQ(Lines(), (Strings{"1", "2", "3"}));
+  EXPECT_EQ(losses.bytes(), 0U);
+}
+
+TEST_F(TailerRestart, APodThatCameAndRotatedWhileDownIsReadCompletely) {
+  StopBehind();
+  mem.Append("/logs/9.log", "a\n");
+  mem.Move("/logs/9.log", "/logs/9.log.20240101-000000");
+  mem.Append("/logs/9.log", "b\n");
+  Resume();
+  EXPECT_EQ(Lines(), (Strings{"1", "2", "a", "b"}));
+}
+
+TEST_F(TailerRestart, ARenamedJobGoesOnWhereItWas) {
+  mem.Append(kLog, "1\n");
+  AddTarget("/logs/*.log", "old-name");
+  Start();
+  Pass(2s);
+  Stop();
+  targets.clear();
+  AddTarget("/logs/*.log", "new-name");
+  mem.Append(kLog, "2\n");
+  Resume();
+  EXPECT_EQ(Lines(), (Strings{"1", "2"}));
+}
+
+TEST_F(TailerRestart, PromtailsPositionBelongsToTheFileThatWasThere) {
+  mem.Append(kLog, "1\n2\n");
+  clock.Advance(1s);
+  mem.Append(kPositions, "positions:\n  /logs/0.log: \"2\"\n");
+  clock.Advance(1s);
+  mem.Append(kLog, "3\n");
+  Rotate(kFirst);
+  mem.Append(kLog, "4\n5\n");
+  AddTarget("/logs/*.log");
+  Resume();
+  EXPECT_EQ(Lines(), (Strings{"2", "3", "4", "5"}));
+}
+
+}  // namespace
+}  // namespace agent::source

@@ -1,0 +1,371 @@
+// SPDX-License-Identifier: Apache-2.0
+// Rotation as a story each: what the writer did, and that every line arrived once and
+// in order.
+#include <gtest/gtest.h>
+
+#include "tests/source/tailer_world.h"
+
+namespace agent::source {
+namespace {
+
+using namespace std::chrono_literals;
+
+class TailerRotation : public ::testing::Test, protected TailerWorld {
+ protected:
+  void Follow(const std::string& glob = "/logs/*.log") {
+    AddTarget(glob);
+    Start();
+    Step();
+  }
+};
+
+TEST_F(TailerRotation, RenameAndCreate) {
+  mem.Append("/logs/0.log", "1\n2\n");
+  Follow();
+  mem.Move("/logs/0.log", "/logs/0.log.20240101-000000");
+  mem.Append("/logs/0.log.20240101-000000", "3\n");  // the writer has not reopened yet
+  mem.Append("/logs/0.log", "4\n");
+  Pass(1s);
+  EXPECT_EQ(Lines(), (Strings{"1", "2", "3", "4"}));
+  Pass(30s);
+  EXPECT_EQ(lane->open_files(), 1U);
+}
+
+TEST_F(TailerRotation, TheWriterGoesOnInTheRenamedFileUntilTheNewOneHasBytes) {
+  mem.Append("/logs/0.log", "1\n");
+  Follow();
+  const auto writer = mem.OpenToAppend("/logs/0.log");
+  mem.Move("/logs/0.log", "/logs/0.log.20240101-000000");
+  mem.Append("/logs/0.log", "");  // created, still empty
+  Pass(3s);
+  mem.Append(writer, "2\n");
+  Pass(3s);
+  mem.Append(writer, "3");
+  Pass(1s);
+  EXPECT_EQ(Lines(), (Strings{"1", "2"}));
+  mem.Append("/logs/0.log", "4\n");
+  Pass(1s);
+  EXPECT_EQ(Lines(), (Strings{"1", "2", "3", "4"}));  // the unterminated line came first
+}
+
+TEST_F(TailerRotation, SeveralGenerationsQueueUpWhileNothingIsStored) {
+  mem.Append("/logs/0.log", "a\n");
+  Follow();
+  acknowledge = false;
+  for (int i = 1; i <= 4; ++i) {
+    mem.Move("/logs/0.log", "/logs/0.log.2024010" + std::to_string(i) + "-000000");
+    mem.Append("/logs/0.log", std::string(1, static_cast<char>('a' + i)) + "\n");
+    Pass(2s);
+  }
+  EXPECT_EQ(Lines(), (Strings{"a", "b", "c", "d", "e"}));
+  tailer->Save(clock.Now());
+  Kill();
+  arrived.clear();
+  Start();
+  acknowledge = true;
+  Pass(1s);
+  EXPECT_EQ(Lines(), (Strings{"b", "c", "d", "e"}));  // "a" was stored
+}
+
+TEST_F(TailerRotation, TwoRotationsBetweenTwoLooks) {
+  mem.Append("/logs/0.log", "1\n");
+  Follow();
+  mem.Move("/logs/0.log", "/logs/0.log.20240101-000000");
+  mem.Append("/logs/0.log", "2\n");
+  mem.Move("/logs/0.log", "/logs/0.log.20240102-000000");
+  mem.Append("/logs/0.log", "3\n");
+  Pass(1s);
+  EXPECT_EQ(Lines(), (Strings{"1", "2", "3"}));
+}
+
+TEST_F(TailerRotation, TwoRotationsThatNoEventTold) {
+  mem.Append("/logs/0.log", "1\n");
+  Follow();
+  mem.set_max_queued_events(1);
+  mem.Move("/logs/0.log", "/logs/0.log.20240101-000000");
+  mem.Append("/logs/0.log", "2\n");
+  mem.Move("/logs/0.log", "/logs/0.log.20240102-000000");
+  mem.Append("/logs/0.log", "3\n");
+  Pass(1s);
+  EXPECT_EQ(Lines(), (Strings{"1", "2", "3"}));
+}
+
+TEST_F(TailerRotation, NumericRotationShiftsAllNames) {
+  mem.Append("/logs/app.log", "1\n");
+  Follow("/logs/app.log*");
+  for (int round = 2; round <= 4; ++round) {
+    for (int i = round; i >= 1; --i) {
+      const std::string from = "/logs/app.log" + (i == 1 ? "" : "." + std::to_string(i - 1));
+      if (mem.Exists(from)) mem.Move(from, "/logs/app.log." + std::to_string(i));
+    }
+    mem.Append("/logs/app.log", std::to_string(round) + "\n");
+    Pass(15s);
+  }
+  EXPECT_EQ(Lines(), (Strings{"1", "2", "3", "4"}));  // the glob matches them all
+  Restart();
+  Pass(15s);
+  EXPECT_EQ(Lines(), (Strings{"1", "2", "3", "4"}));
+}
+
+TEST_F(TailerRotation, ARenameThatIsUndone) {
+  mem.Append("/logs/0.log", "1\n");
+  Follow();
+  mem.Move("/logs/0.log", "/logs/0.log.20240101-000000");
+  Pass(1s);
+  mem.Append("/logs/0.log.20240101-000000", "2\n");
+  Pass(1s);
+  mem.Move("/logs/0.log.20240101-000000", "/logs/0.log");
+  mem.Append("/logs/0.log", "3\n");
+  Pass(1s);
+  EXPECT_EQ(Lines(), (Strings{"1", "2", "3"}));
+}
+
+TEST_F(TailerRotation, ARenameThatIsUndoneAfterTheFileWasGivenUp) {
+  mem.Append("/logs/0.log", "1\n");
+  Follow();
+  mem.Move("/logs/0.log", "/logs/0.log.20240101-000000");
+  Pass(60s);
+  mem.Move("/logs/0.log.20240101-000000", "/logs/0.log");
+  mem.Append("/logs/0.log", "2\n");
+  Pass(1s);
+  EXPECT_EQ(Lines(), (Strings{"1", "2"}));
+  mem.Append("/logs/0.log", "3\n");
+  Pass(1s);
+  EXPECT_EQ(Lines(), (Strings{"1", "2", "3"}));
+}
+
+TEST_F(TailerRotation, BytesThatComeAfterTheFileWasGivenUp) {
+  mem.Append("/logs/0.log", "1\n");
+  Follow();
+  const auto writer = mem.OpenToAppend("/logs/0.log");
+  mem.Move("/logs/0.log", "/logs/0.log.20240101-000000");
+  mem.Append("/logs/0.log", "2\n");
+  Pass(60s);
+  mem.Append(writer, "late\n");
+  Pass(60s);
+  EXPECT_EQ(Lines(), (Strings{"1", "2", "late"}));
+}
+
+TEST_F(TailerRotation, Truncation) {
+  mem.Append("/logs/a.log", "1\n2\n");
+  Follow();
+  mem.Truncate("/logs/a.log", 0);
+  mem.Append("/logs/a.log", "3\n");
+  Pass(1s);
+  EXPECT_EQ(Lines(), (Strings{"1", "2", "3"}));
+  EXPECT_EQ(losses.bytes(), 0U);
+}
+
+TEST_F(TailerRotation, TruncationAndMoreBytesThanBefore) {
+  mem.Append("/logs/a.log", "1\n2\n");
+  Follow();
+  mem.Overwrite("/logs/a.log", "a longer line than before\n");
+  Pass(1s);
+  EXPECT_EQ(Lines(), (Strings{"1", "2", "a longer line than before"}));
+}
+
+TEST_F(TailerRotation, TruncationLosesWhatWasNotReadAndSaysHowMuch) {
+  mem.Append("/logs/a.log", "1\n");
+  Follow();
+  mem.Append("/logs/a.log", "2\n3");
+  tailer->HandleEvents(clock.Now());  // seen, but the lane has not read it
+  mem.Overwrite("/logs/a.log", "4\n");
+  Pass(3s);
+  EXPECT_EQ(Lines(), (Strings{"1", "4"}));
+  ASSERT_EQ(losses.losses.size(), 1U);
+  EXPECT_EQ(losses.losses[0].bytes, 3U);
+  EXPECT_EQ(losses.losses[0].reason, LossReason::kTruncated);
+  EXPECT_EQ(losses.losses[0].path, "/logs/a.log");
+}
+
+TEST_F(TailerRotation, CopytruncateLosesNothingWhereTheCopyIs) {
+  mem.Append("/logs/a.log", "1\n");
+  Follow();
+  mem.Append("/logs/a.log", "2\n3\n");
+  mem.Append("/logs/a.log.1", mem.Content("/logs/a.log"));
+  mem.Overwrite("/logs/a.log", "4\n");
+  Pass(3s);
+  EXPECT_EQ(Lines(), (Strings{"1", "2", "3", "4"}));
+  EXPECT_EQ(losses.bytes(), 0U);
+}
+
+TEST_F(TailerRotation, TheCopyOfCopytruncateIsNoNewFile) {
+  mem.Append("/logs/a.log", "1\n2\n");
+  Follow("/logs/a.log*");
+  mem.Append("/logs/a.log.1", "");
+  Step();
+  mem.Append("/logs/a.log.1", "1\n");
+  Pass(1s);
+  mem.Append("/logs/a.log.1", "2\n");
+  Pass(1s);
+  mem.Truncate("/logs/a.log", 0);
+  Pass(1s);
+  mem.Append("/logs/a.log", "3\n");
+  Pass(120s);
+  EXPECT_EQ(Lines(), (Strings{"1", "2", "3"}));
+  Restart();
+  Pass(20s);
+  EXPECT_EQ(Lines(), (Strings{"1", "2", "3"}));
+}
+
+TEST_F(TailerRotation, ADeletedFileIsReadToItsEnd) {
+  mem.Append("/logs/a.log", "1\n");
+  Follow();
+  mem.Append("/logs/a.log", "2\n3");
+  mem.Unlink("/logs/a.log");
+  Pass(3s);
+  EXPECT_EQ(Lines(), (Strings{"1", "2", "3"}));
+  Pass(10s);
+  EXPECT_EQ(mem.open_handles(), 1U);  // the positions' lock
+  EXPECT_EQ(State("/logs/a.log"), "unknown");
+  EXPECT_EQ(mem.Content(kPositions).find("/logs/a.log"), std::string::npos);
+}
+
+TEST_F(TailerRotation, DeletedAndCreatedAgainWithTheSameInode) {
+  positions_options.filename = "";  // its saves would take the number
+  mem.Append("/logs/a.log", "1\n");
+  Follow();
+  const uint64_t inode = mem.InodeOf("/logs/a.log");
+  mem.Unlink("/logs/a.log");
+  Pass(30s);
+  mem.Append("/logs/a.log", "1\n2\n");
+  ASSERT_EQ(mem.InodeOf("/logs/a.log"), inode);
+  Pass(1s);
+  EXPECT_EQ(Lines(), (Strings{"1", "1", "2"}));
+}
+
+TEST_F(TailerRotation, AFileIsDeletedWhileNothingIsStored) {
+  mem.Append("/logs/a.log", "1\n");
+  Follow();
+  acknowledge = false;
+  mem.Append("/logs/a.log", "2\n");
+  mem.Unlink("/logs/a.log");
+  Pass(60s);
+  EXPECT_EQ(tailer->pinned_bytes(), 4U);
+  acknowledge = true;
+  Pass(10s);
+  EXPECT_EQ(tailer->pinned_bytes(), 0U);
+  EXPECT_EQ(Lines(), (Strings{"1", "2"}));
+}
+
+TEST_F(TailerRotation, PastThePinnedBudgetTheOldestGoesFirst) {
+  options.pinned_bytes = 10;
+  for (const char* name : {"a", "b", "c"}) mem.Append(std::string("/logs/") + name + ".log", "12345\n");
+  AddTarget("/logs/*.log");
+  Start();
+  tailer->HandleEvents(clock.Now());  // found, not read
+  for (const char* name : {"a", "b", "c"}) {
+    mem.Unlink(std::string("/logs/") + name + ".log");
+    tailer->HandleEvents(clock.Now());
+    tailer->Tick(clock.Now());
+    clock.Advance(300ms);
+  }
+  tailer->Tick(clock.Now());
+  Pass(20s);
+  EXPECT_EQ(Lines(), (Strings{"12345"}));  // c
+  ASSERT_EQ(losses.losses.size(), 2U);
+  EXPECT_EQ(losses.losses[0].path, "/logs/a.log");
+  EXPECT_EQ(losses.losses[0].bytes, 6U);
+  EXPECT_EQ(losses.losses[0].reason, LossReason::kPinnedBudget);
+  EXPECT_EQ(losses.losses[1].path, "/logs/b.log");
+  EXPECT_EQ(mem.open_handles(), 1U);
+}
+
+TEST_F(TailerRotation, GzipWhileTheFileIsBeingRead) {
+  mem.Append("/logs/0.log", "1\n2\n");
+  Follow();
+  acknowledge = false;
+  mem.Append("/logs/0.log", "3\n");
+  const std::string all = mem.Content("/logs/0.log");
+  mem.Move("/logs/0.log", "/logs/0.log.20240101-000000");
+  mem.Append("/logs/0.log", "4\n");
+  tailer->HandleEvents(clock.Now());
+  mem.Append("/logs/0.log.20240101-000000.tmp", Gzip(all));
+  mem.Move("/logs/0.log.20240101-000000.tmp", "/logs/0.log.20240101-000000.gz");
+  mem.Unlink("/logs/0.log.20240101-000000");
+  Pass(3s);
+  EXPECT_EQ(Lines(), (Strings{"1", "2", "3", "4"}));
+  acknowledge = true;
+  Pass(30s);
+  Restart();
+  Pass(3s);
+  EXPECT_EQ(Lines(), (Strings{"1", "2", "3", "4"}));
+}
+
+TEST_F(TailerRotation, SymlinksAreFollowedAndTheirFilesRotate) {
+  mem.MakeDirectories("/var/log/pods/ns_pod_uid/app");
+  mem.MakeDirectories("/var/log/containers");
+  mem.Append("/var/log/pods/ns_pod_uid/app/0.log", "1\n");
+  mem.Symlink("/var/log/pods/ns_pod_uid/app/0.log", "/var/log/containers/pod_ns_app-id.log");
+  Follow("/var/log/containers/*.log");
+  mem.Append("/var/log/pods/ns_pod_uid/app/0.log", "2\n");
+  Step();
+  EXPECT_EQ(Lines(), (Strings{"1", "2"}));
+  EXPECT_EQ(lane->lines()[0].path, "/var/log/containers/pod_ns_app-id.log");
+  mem.Move("/var/log/pods/ns_pod_uid/app/0.log", "/var/log/pods/ns_pod_uid/app/0.log.20240101-000000");
+  mem.Append("/var/log/pods/ns_pod_uid/app/0.log.20240101-000000", "3\n");
+  mem.Append("/var/log/pods/ns_pod_uid/app/0.log", "4\n");
+  Pass(1s);
+  EXPECT_EQ(Lines(), (Strings{"1", "2", "3", "4"}));
+}
+
+TEST_F(TailerRotation, ADanglingSymlinkIsReportedOnceAndAwaited) {
+  mem.Symlink("/elsewhere/real.log", "/logs/link.log");
+  LogCapture log;
+  Follow();
+  Pass(300s);
+  const std::string text = log.text();
+  const size_t first = text.find("cannot read a file");
+  ASSERT_NE(first, std::string::npos);
+  EXPECT_EQ(text.find("cannot read a file", first + 1), std::string::npos);
+  mem.MakeDirectories("/elsewhere");
+  mem.Append("/elsewhere/real.log", "hello\n");
+  Pass(300s);
+  EXPECT_EQ(Lines(), (Strings{"hello"}));
+}
+
+TEST_F(TailerRotation, AContainerRestarts) {
+  mem.MakeDirectories("/var/log/pods/ns_pod_uid/app");
+  mem.Append("/var/log/pods/ns_pod_uid/app/0.log", "1\nlast words");
+  Follow("/var/log/pods/*/*/*.log");
+  mem.Append("/var/log/pods/ns_pod_uid/app/1.log", "2\n");
+  Pass(15s);
+  EXPECT_EQ(Lines(), (Strings{"1", "2", "last words"}));
+  Restart();
+  Pass(15s);
+  mem.Append("/var/log/pods/ns_pod_uid/app/1.log", "3\n");
+  Pass(1s);
+  EXPECT_EQ(Lines(), (Strings{"1", "2", "last words", "3"}));
+}
+
+TEST_F(TailerRotation, APodComesAndGoesWithinASecond) {
+  mem.MakeDirectories("/var/log/pods");
+  Follow("/var/log/pods/*/*/*.log");
+  mem.MakeDirectories("/var/log/pods/ns_short_uid/app");
+  mem.Append("/var/log/pods/ns_short_uid/app/0.log", "hello\nbye");
+  tailer->HandleEvents(clock.Now());
+  mem.RemoveAll("/var/log/pods/ns_short_uid");
+  Pass(10s);
+  EXPECT_EQ(Lines(), (Strings{"hello", "bye"}));
+  EXPECT_EQ(tailer->watches(), 1U);
+  EXPECT_EQ(mem.open_handles(), 1U);
+}
+
+TEST_F(TailerRotation, ADirectoryIsReplacedByAnother) {
+  mem.MakeDirectories("/logs/app");
+  mem.Append("/logs/app/a.log", "1\n");
+  Follow("/logs/*/*.log");
+  mem.RemoveAll("/logs/app");
+  mem.MakeDirectories("/logs/app");
+  mem.Append("/logs/app/a.log", "2\n");
+  Pass(2s);
+  EXPECT_EQ(Lines(), (Strings{"1", "2"}));
+  mem.Move("/logs/app", "/logs/old");
+  mem.MakeDirectories("/logs/app");
+  mem.Append("/logs/app/a.log", "3\n");
+  Pass(20s);
+  EXPECT_EQ(Lines(), (Strings{"1", "2", "3"}));
+}
+
+}  // namespace
+}  // namespace agent::source
