@@ -14,8 +14,8 @@ RUN apt-get update -qq \
  && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
       build-essential ca-certificates dpkg-dev libssl-dev libnghttp2-dev zlib1g-dev pkg-config >/dev/null
 WORKDIR /src
-RUN printf 'Types: deb-src\nURIs: http://deb.debian.org/debian\nSuites: bookworm bookworm-updates\nComponents: main\n\nTypes: deb-src\nURIs: http://deb.debian.org/debian-security\nSuites: bookworm-security\nComponents: main\n' \
-      >/etc/apt/sources.list.d/source.sources \
+RUN if [ -e /etc/apt/sources.list.d/debian.sources ]; then sed -i 's/^Types: deb$/Types: deb deb-src/' /etc/apt/sources.list.d/debian.sources; \
+    else sed -n 's/^deb /deb-src /p' /etc/apt/sources.list >/etc/apt/sources.list.d/source.list; fi \
  && apt-get update -qq && apt-get source -qq curl && mv curl-*/ curl
 RUN cd curl \
  && ./configure --quiet --prefix=/opt/curl --disable-static --disable-manual --disable-ldap --disable-ldaps \

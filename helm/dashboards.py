@@ -341,8 +341,8 @@ def agent():
         zero_is_good(panel("Nodes without a ready agent", "stat", [
             (PROM, 'sum(kube_daemonset_status_desired_number_scheduled{daemonset=~".*sluice.*"} - '
                    'kube_daemonset_status_number_ready{daemonset=~".*sluice.*"})')], 6, 4)),
-        zero_is_good(panel("Lines dropped in 1 h", "stat", [
-            (PROM, f"sum(increase(promtail_dropped_entries_total{{{sel}}}[1h]))")], 6, 4)),
+        zero_is_good(panel("Lines lost in 1 h", "stat", [
+            (PROM, f"sum(increase(sluice_lost_lines_total{{{sel}}}[1h]))")], 6, 4)),
         panel("Failed pushes", "stat", [
             (PROM, f'100 * sum(rate({push},status_code!~"2.."}}[$__rate_interval])) / sum(rate({push}}}[$__rate_interval]))')],
             6, 4, "percent"),
@@ -364,7 +364,28 @@ def agent():
         panel("Backlog, 20 largest", "timeseries", [
             (PROM, f"topk(20, promtail_file_bytes_total{{{sel}}} - promtail_read_bytes_total{{{sel}}})", "{{pod}} {{path}}")],
             16, unit="bytes"),
+        zero_is_good(panel("Lost by reason", "timeseries", [
+            (PROM, f"sum by (reason) (increase(sluice_lost_lines_total{{{sel}}}[$__rate_interval]))", "{{reason}}"),
+            (PROM, f"sum(increase(sluice_unread_bytes_lost_total{{{sel}}}[$__rate_interval]))", "bytes of files that went away unread")], 8)),
+        panel("From the first line of a batch to stored", "timeseries", [
+            (PROM, f"histogram_quantile({q}, sum by (le) (rate(sluice_delivery_seconds_bucket{{{sel}}}[$__rate_interval])))", f"p{int(q * 100)}")
+            for q in (0.5, 0.99)], 8, unit="s"),
+        panel("Rotations and truncations", "timeseries", [
+            (PROM, f"sum(rate(sluice_file_rotations_total{{{sel}}}[$__rate_interval]))", "rotations"),
+            (PROM, f"sum(rate(sluice_file_truncations_total{{{sel}}}[$__rate_interval]))", "truncations")], 8, unit="ops"),
+        row("Streams"),
+        panel("Active streams", "timeseries", [
+            (PROM, f"sum by (pod) (sluice_streams_active{{{sel}}})", "{{pod}}")], 8),
+        panel("Values per label", "timeseries", [
+            (PROM, f"max by (label) (sluice_label_distinct_values{{{sel}}})", "{{label}}")], 8),
+        zero_is_good(panel("Labels with too many values", "timeseries", [
+            (PROM, f"max by (label) (sluice_label_demoted{{{sel}}})", "{{label}}")], 8,
+            description="1: the label is kept out of the streams, and its values are structured metadata.")),
         row("Push"),
+        panel("Waiting for Loki", "timeseries", [
+            (PROM, f"sum by (pod) (sluice_push_waiting_bytes{{{sel}}})", "{{pod}}")], 12, unit="bytes"),
+        panel("Since the last push that Loki took", "timeseries", [
+            (PROM, f"max by (pod) (time() - sluice_push_last_accepted_timestamp_seconds{{{sel}}})", "{{pod}}")], 12, unit="s"),
         panel("Pushes by answer", "timeseries", [
             (PROM, f"sum by (status_code) (rate({push}}}[$__rate_interval]))", "{{status_code}}")], 8, unit="ops",
             description="-1: no answer came."),
