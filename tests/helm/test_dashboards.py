@@ -2,12 +2,11 @@
 """Dashboards: JSON, links, and every query through the parsers of Loki and Prometheus."""
 import json
 import re
-import shutil
 import subprocess
 
 import pytest
 
-from conftest import HELM, HERE, TOOLS, json_file, run, tool
+from conftest import HELM, HERE, json_file, run, tool
 
 PATHS = sorted(HELM.glob("*/dashboards/*.json"))
 TYPES = {"${loki_ds}": "loki", "${prom_ds}": "prometheus", "${tempo_ds}": "tempo"}
@@ -97,20 +96,11 @@ def test_the_parser_refuses_what_is_wrong():
 
 
 def test_traceql():
-    """Tempo's own parser is no Go module that can be fetched; this is the grammar that
-    Grafana's editor uses, where npm has it, and the shape of the query otherwise."""
+    """By shape only: Tempo's own parser is no Go module that can be had without Tempo."""
     items = [q for p in PATHS for q in queries(p) if q["lang"] == "traceql"]
     assert len(items) == 5
     for one in items:
         assert re.fullmatch(r"\{[^{}]*\}( \| [a-z_]+\([^()]*\)( by \([a-z.]+\))?)?", one["query"]), one
-    modules = TOOLS / "node_modules/@grafana/lezer-traceql"
-    if not modules.exists() or not shutil.which("node"):
-        return
-    script = ("import {parser} from '@grafana/lezer-traceql';"
-              "const bad=[];for (const q of JSON.parse(process.argv[1])) {"
-              "parser.parse(q).iterate({enter(n){if(n.type.isError)bad.push(q)}})}"
-              "if(bad.length){console.log(bad.join('\\n'));process.exit(1)}")
-    run("node", "--input-type=module", "-e", script, json.dumps([i["query"] for i in items]), cwd=TOOLS)
 
 
 METRIC = re.compile(r"\b((?:promtail|sluice|loki|tempo|tempodb|traces|kube|kubelet|container|process)_[a-z0-9_]+)\b(?!\s*=)")
