@@ -76,7 +76,7 @@ void Deliverer::Accepted(Track& track, uint64_t bytes, uint64_t entries) {
   metrics.sent_entries.Add(static_cast<double>(entries));
   metrics.last_accepted.Set(static_cast<double>(wall_) / 1e9);
   tenant.client.status.last_accepted_wall = wall_;
-  tenant.last_accepted = now_;
+  ++tenant.accepted;
   tenant.unknown_in_row = 0;
   track.backoff.Reset();
   track.not_before = MonoTime::min();
@@ -261,14 +261,14 @@ void Deliverer::UnknownRefusal(Track& track, const LokiError& error) {
     return;
   }
   Part& part = track.parts.front();
-  part.refused_since = std::min(part.refused_since, now_);
+  part.refused_at = std::min(part.refused_at, tenant.accepted);
   ++tenant.unknown_in_row;
   if (part.entries > 1 && tenant.unknown_in_row <= kBisections) {
     SplitOrRefuse(track, "refused", false, error);
     return;
   }
   // One entry, and others were accepted since it was refused first: it is the entry.
-  if (part.entries <= 1 && tenant.last_accepted > part.refused_since) {
+  if (part.entries <= 1 && tenant.accepted > part.refused_at) {
     RefuseWhole(track, "ingester_error", "refused", error.sentence);
     return;
   }

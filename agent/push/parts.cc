@@ -15,7 +15,7 @@ Part Deliverer::MakePart(const Part& from, const PushRequest& request) {
   part.job = from.job;
   part.attempts = from.attempts;
   part.limited = from.limited;
-  part.refused_since = from.refused_since;
+  part.refused_at = from.refused_at;
   part.body = EncodeBody(request);
   const PayloadSize size = Measure(request);
   part.streams = size.streams;

@@ -49,7 +49,9 @@ struct Part {
   std::string stream;    // labels, if there is one stream and it is known
   uint64_t attempts = 0;
   uint32_t limited = 0;  // answers in a row that said 429
-  MonoTime refused_since = kNever;  // first answer that was not understood
+  uint64_t refused_at = kNotRefused;  // Tenant::accepted, when first refused without a known reason
+
+  static constexpr uint64_t kNotRefused = UINT64_MAX;
 };
 
 struct Sequence;
@@ -78,7 +80,7 @@ struct Tenant {
   const std::string name;
   TenantMetrics metrics;
   size_t sequences = 0;
-  MonoTime last_accepted = MonoTime::min();
+  uint64_t accepted = 0;  // requests
   uint32_t unknown_in_row = 0;  // answers not understood, since the last accepted request
   // Until then the tenant is near a limit of streams, and answers are only believed for
   // what they can speak of: see Delivery::StreamLimited.
