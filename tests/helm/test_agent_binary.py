@@ -80,8 +80,8 @@ class Running:
         self.config["clients"][0].update(url=self.sink.url + "/loki/api/v1/push", batchwait="100ms")
         self.config["positions"] = {"filename": str(base / "state/positions.yaml"), "sync_period": "100ms"}
         for job in self.config["scrape_configs"]:
-            for static in job.get("static_configs", []):
-                static["labels"]["__path__"] = static["labels"]["__path__"].replace("/var/log/pods", str(self.pods))
+            if "pod_logs" in job:
+                job["pod_logs"]["root"] = str(self.pods)
         self.file = base / "promtail.yaml"
         self.write()
         container = next(o for o in objects if o["kind"] == "DaemonSet")["spec"]["template"]["spec"]["containers"][0]

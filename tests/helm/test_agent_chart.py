@@ -161,14 +161,14 @@ def test_generated_configuration(charts):
     assert config["clients"] == [{"url": "http://loki-gateway/loki/api/v1/push", "batchwait": "1s",
                                   "batchsize": 1048576, "timeout": "10s"}]
     job = config["scrape_configs"][0]
-    assert job["static_configs"][0]["labels"] == {"__path__": "/var/log/pods/*/*/*.log"}
-    assert [next(iter(s)) for s in job["pipeline_stages"]] == ["cri", "match", "structured_metadata", "labeldrop"]
+    assert job["pod_logs"] == {"root": "/var/log/pods"}
+    assert [next(iter(s)) for s in job["pipeline_stages"]] == ["cri", "match"]
     assert "limits_config" not in config
 
 
 def test_promtails_relabel_rules_with_the_api(charts):
     job = agent_config(charts.objects("agent", "--set", "metadata.source=api"))["scrape_configs"][0]
-    assert job["kubernetes_sd_configs"] == [{"role": "pod"}] and "static_configs" not in job
+    assert job["kubernetes_sd_configs"] == [{"role": "pod"}] and "pod_logs" not in job
     targets = {r.get("target_label") for r in job["relabel_configs"]}
     assert PROMTAIL_CHART_LABELS <= targets
     mirror = job["relabel_configs"][-1]
@@ -178,7 +178,7 @@ def test_promtails_relabel_rules_with_the_api(charts):
 @pytest.mark.parametrize("value,stages", [("structured_metadata", {"structured_metadata", "labeldrop"}),
                                           ("drop", {"labeldrop"}), ("label", set())])
 def test_filename(charts, value, stages):
-    config = agent_config(charts.objects("agent", "--set", f"config.filename={value},config.traceId=false"))
+    config = agent_config(charts.objects("agent", "--set", f"metadata.source=api,config.filename={value},config.traceId=false"))
     assert {next(iter(s)) for s in config["scrape_configs"][0]["pipeline_stages"]} - {"cri"} == stages
 
 
@@ -315,6 +315,12 @@ def test_grace_is_longer_than_the_last_flush(charts):
     spec = pod_spec(charts.objects("agent"))
     flush = next(a for a in agent(spec)["args"] if a.startswith("--shutdown-timeout="))
     assert spec["terminationGracePeriodSeconds"] == 60 and flush == "--shutdown-timeout=25s"
+
+
+def test_memory_limit(charts):
+    args = agent(pod_spec(charts.objects("agent", "--set", "memoryLimit=32MiB")))["args"]
+    assert "--memory-limit=32MiB" in args
+    assert not [a for a in agent(pod_spec(charts.objects("agent")))["args"] if "memory-limit" in a]
 
 
 def test_runs_on_every_node(charts):

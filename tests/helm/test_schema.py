@@ -22,6 +22,7 @@ BAD = [
     ("agent", {"loki": {"basicAuth": {}}}, "basicAuth"),
     ("agent", {"image": {"digest": "abc"}}, "digest"),
     ("agent", {"image": {"pullPolicy": "Sometimes"}}, "pullPolicy"),
+    ("agent", {"memoryLimit": "lots"}, "memoryLimit"),
     ("agent", {"metadata": {"source": "guess"}}, "metadata/source"),
     ("agent", {"reload": {"mode": "magic"}}, "reload/mode"),
     ("agent", {"resources": {"request": {}}}, "request"),

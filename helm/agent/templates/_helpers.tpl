@@ -133,10 +133,11 @@ imagePullSecrets:
 {{- $keep := dict "structured_metadata" (dict "trace_id" "" "span_id" "") -}}
 {{- $stages = append $stages (dict "match" (dict "selector" "{namespace=~\".+\"} |~ \"trace[_.]?[iI][dD]\"" "stages" (list $trace $span $keep))) -}}
 {{- end -}}
-{{- if eq .Values.config.filename "structured_metadata" -}}
+{{- /* pod_logs sets no label filename in the first place. */ -}}
+{{- if and (include "sluice.usesApi" .) (eq .Values.config.filename "structured_metadata") -}}
 {{- $stages = append $stages (dict "structured_metadata" (dict "filename" "")) -}}
 {{- end -}}
-{{- if ne .Values.config.filename "label" -}}
+{{- if and (include "sluice.usesApi" .) (ne .Values.config.filename "label") -}}
 {{- $stages = append $stages (dict "labeldrop" (list "filename")) -}}
 {{- end -}}
 {{- toYaml (concat $stages (.Values.config.snippets.extraPipelineStages | default list)) -}}
@@ -156,8 +157,7 @@ imagePullSecrets:
 {{- if $s.addScrapeJobLabel }}{{ $rules = append $rules (dict "replacement" "kubernetes-pods" "target_label" "scrape_job") }}{{ end -}}
 {{- $rules = concat $rules ($s.common | default list) -}}
 {{- else -}}
-{{- $labels := dict "__path__" (printf "%s/*/*/*.log" .Values.logs.pods.hostPath) -}}
-{{- $_ := set $job "static_configs" (list (dict "targets" (list "localhost") "labels" $labels)) -}}
+{{- $_ := set $job "pod_logs" (dict "root" .Values.logs.pods.hostPath) -}}
 {{- if $s.addScrapeJobLabel }}{{ $rules = append $rules (dict "replacement" "kubernetes-pods" "target_label" "scrape_job") }}{{ end -}}
 {{- end -}}
 {{- $rules = concat $rules ($s.extraRelabelConfigs | default list) -}}
