@@ -70,17 +70,14 @@ void Session::ReadHead() {
   Expire(stream_, options.read_header_timeout.count() > 0 ? options.read_header_timeout : options.read_timeout);
   http::async_read_header(stream_, buffer_, *parser_, [self = shared_from_this()](Error error, size_t) {
     if (self->state_ == State::kClosed) return;
-    if (error == http::error::header_limit) {
-      self->state_ = State::kBusy;
-      return self->Write(Answer::Error(431, "the request's head is too long"));
+    const bool ended = error == http::error::end_of_stream || error == http::error::partial_message;
+    if (error && (ended || error.category() != http::make_error_code(http::error::end_of_stream).category())) {
+      return self->Fail(error);
     }
-    if (error && error.category() == http::make_error_code(http::error::end_of_stream).category() &&
-        error != http::error::end_of_stream && error != http::error::partial_message) {
-      self->state_ = State::kBusy;
-      return self->Write(Answer::Error(400, "this is not an HTTP request"));
-    }
-    if (error) return self->Fail(error);
     self->state_ = State::kBusy;
+    if (error == http::error::header_limit) return self->Write(Answer::Error(431, "the request's head is too long"));
+    if (error == http::error::body_limit) return self->Write(Answer::Error(413, "the request's body is too long"));
+    if (error) return self->Write(Answer::Error(400, "this is not an HTTP request"));
     self->ReadBody();
   });
 }

@@ -164,32 +164,36 @@ TEST(TailHub, AWatcherMayOutliveTheHub) {
 }
 
 TEST(TailHub, LanesAndWatchersMayRunAtOnce) {
+  constexpr uint64_t kLanes = 2;
+  constexpr uint64_t kOffers = 300;
+  constexpr uint64_t kRecords = 20;
   TailHub hub;
-  std::atomic<bool> stop{false};
+  const auto always = hub.Watch({});
+  std::atomic<uint64_t> running{kLanes};
   std::vector<std::jthread> lanes;
-  std::atomic<uint64_t> offered{0};
-  for (int t = 0; t < 2; ++t) {
-    lanes.emplace_back([&hub, &stop, &offered] {
+  for (uint64_t t = 0; t < kLanes; ++t) {
+    lanes.emplace_back([&hub, &running] {
       Lane lane;
-      for (int i = 0; i < 20; ++i) lane.Add({{"a", "x"}}, "line");
-      while (!stop.load()) {
-        lane.OfferTo(hub);
-        offered.fetch_add(20);
-      }
+      for (uint64_t i = 0; i < kRecords; ++i) lane.Add({{"a", "x"}}, "line");
+      for (uint64_t i = 0; i < kOffers; ++i) lane.OfferTo(hub);
+      --running;
     });
   }
+  std::vector<TailLine> lines;
+  uint64_t skipped = 0;
   uint64_t seen = 0;
-  for (int round = 0; round < 10 || seen == 0; ++round) {
-    const auto watcher = hub.Watch({});
-    std::vector<TailLine> lines;
-    uint64_t skipped = 0;
-    (*watcher)->Drain(lines, skipped);
-    seen += lines.size() + skipped;
-    std::this_thread::yield();
+  const auto drain = [&](TailHub::Watcher& watcher) {
+    watcher.Drain(lines, skipped);
+    return lines.size() + skipped;
+  };
+  while (running > 0) {
+    const auto brief = hub.Watch({});  // comes and goes while lanes offer
+    drain(**brief);
+    seen += drain(**always);
   }
-  stop = true;
   lanes.clear();
-  EXPECT_LE(seen, offered.load());
+  seen += drain(**always);
+  EXPECT_EQ(seen, kLanes * kOffers * kRecords) << "every line is shown or counted as skipped";
 }
 
 }  // namespace
