@@ -195,6 +195,20 @@ def steady(args):
                    ["steady 10 MB/s, 20 pods: peak RSS", mib(found["peak"]), ""]]
 
 
+def sizing(args):
+    """Cores and memory at steady rates, for docs/SIZING.md."""
+    found, rows = {}, []
+    for rate, pods in ((1, 20), (5, 20), (10, 20), (20, 50), (50, 100)):
+        if args.quick and rate > 5:
+            break
+        seen = live(args, 3 if args.quick else 10, "1s", 2, pods=pods, rate=f"{rate}MB/s")
+        found[rate] = {"pods": pods, "core": seen["cpu"] / seen["seconds"], "peak": seen["peak"],
+                       "wakeups_per_s": seen["wakeups_per_s"], "p99_ms": seen["latency_ms"]["p99"]}
+        rows.append([f"{rate} MB/s in {pods} pods: cores, peak RSS",
+                     f"{found[rate]['core']:.3f}, {mib(found[rate]['peak'])}", ""])
+    return found, rows
+
+
 def latency(args):
     rows, all_found = [], {}
     for batchwait, limit in (("1s", 1100), ("100ms", 200)):
@@ -236,7 +250,7 @@ def lanes(args):
         ["two lanes / one, wall throughput", f"{gain:.2f}", f"1.7 {'met' if gain >= 1.7 else 'MISSED'}"]]
 
 
-POINTS = {"idle": idle, "steady": steady, "latency": latency, "cold-start": cold_start, "lanes": lanes}
+POINTS = {"idle": idle, "steady": steady, "sizing": sizing, "latency": latency, "cold-start": cold_start, "lanes": lanes}
 
 
 def parse():

@@ -94,6 +94,18 @@ def block_points():
     return origin(result) + "\n" + harness.table(rows, ["operating point", "measured", "goal"]) + "\n"
 
 
+def block_sizing():
+    """Cores and memory at steady rates."""
+    result = load("e2e")
+    found = (result or {}).get("points", {}).get("sizing")
+    if not found:
+        return MISSING
+    rows = [[f"{rate} MB/s", each["pods"], f"{each['core'] * 1000:.0f} m", mib(each["peak"]), f"{each['p99_ms']:.0f} ms"]
+            for rate, each in found.items()]
+    return origin(result) + "\n" + harness.table(
+        rows, ["log volume of the node", "pods", "CPU", "peak RSS", "written to accepted, p99"]) + "\n"
+
+
 def block_peers():
     """Everyone on the same files."""
     result = load("peers")
