@@ -21,7 +21,7 @@ RUN cd curl \
  && ./configure --quiet --prefix=/opt/curl --disable-static --disable-manual --disable-ldap --disable-ldaps \
       --disable-rtsp --disable-dict --disable-telnet --disable-tftp --disable-pop3 --disable-imap --disable-smb \
       --disable-smtp --disable-gopher --disable-mqtt --disable-ftp --disable-file --disable-ntlm \
-      --with-openssl --with-nghttp2 --with-zlib --without-librtmp --without-libssh2 --without-libpsl --without-libidn2 \
+      --enable-versioned-symbols --with-openssl --with-nghttp2 --with-zlib --without-librtmp --without-libssh2 --without-libpsl --without-libidn2 \
       --without-gssapi --without-brotli --without-zstd --with-ca-bundle=/etc/ssl/certs/ca-certificates.crt \
  && make --silent -j"$(nproc)" && make --silent install
 
