@@ -5,6 +5,7 @@
 #   scripts/install-deps.sh            to build and run the program
 #   scripts/install-deps.sh test       and to run the tests
 #   scripts/install-deps.sh dev        and clang, clang-tidy, valgrind
+#   scripts/install-deps.sh browser    to build, and to test the live page in Chromium
 set -euo pipefail
 
 build=(build-essential cmake ninja-build pkg-config ccache ca-certificates
@@ -20,7 +21,13 @@ case "${1:-build}" in
   build) ;;
   test) want+=("${test[@]}") ;;
   dev) want+=("${test[@]}" "${dev[@]}") ;;
-  *) echo "usage: $0 [build|test|dev]" >&2; exit 2 ;;
+  browser)
+    want+=("${test[@]}" chromium fonts-dejavu-core)
+    # Node.js often comes from elsewhere, and then Debian's npm does not fit it.
+    command -v node >/dev/null || want+=(nodejs)
+    command -v npm >/dev/null || want+=(npm)
+    ;;
+  *) echo "usage: $0 [build|test|dev|browser]" >&2; exit 2 ;;
 esac
 
 missing=()
