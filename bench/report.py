@@ -95,15 +95,20 @@ def block_points():
 
 
 def block_sizing():
-    """Cores and memory at steady rates."""
+    """CPU and memory of a node's agent, from silence to full speed."""
     result = load("e2e")
-    found = (result or {}).get("points", {}).get("sizing")
-    if not found:
+    if not result or not {"idle", "sizing"} & set(result["points"]):
         return MISSING
-    rows = [[f"{rate} MB/s", each["pods"], f"{each['core'] * 1000:.0f} m", mib(each["peak"]), f"{each['p99_ms']:.0f} ms"]
-            for rate, each in found.items()]
-    return origin(result) + "\n" + harness.table(
-        rows, ["log volume of the node", "pods", "CPU", "peak RSS", "written to accepted, p99"]) + "\n"
+    points, rows = result["points"], []
+    if "idle" in points:
+        rows.append(["500 pods, idle", f"{points['idle']['cpu_in_30_s'] / 30 * 1000:.1f} m", mib(points["idle"]["rss"])])
+    rows += [[f"{rate} MB/s, {each['pods']} pods", f"{each['core'] * 1000:.0f} m", mib(each["peak"])]
+             for rate, each in points.get("sizing", {}).items()]
+    for name, title in (("cri", "20 files"), ("files-1000", "1,000 files"), ("files-10000", "10,000 files")):
+        if "agent" in result["jobs"].get(name, {}):
+            agent = result["jobs"][name]["agent"]
+            rows.append([f"as fast as it can, {title}", f"{agent['mb_per_cpu_s']:.0f} MB per CPU-second", mib(agent["rss"])])
+    return origin(result) + "\n" + harness.table(rows, ["load of a node", "CPU", "memory (peak RSS)"]) + "\n"
 
 
 def block_peers():
