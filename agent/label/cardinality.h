@@ -25,6 +25,7 @@ struct LabelCardinality {
   uint64_t budget = 0;
   bool demoted = false;
   WallNanos since = 0;   // of the demotion
+  uint64_t demoted_lines = 0;        // since the start
   std::vector<std::string> samples;  // up to three values
   std::vector<PodShare> pods;        // most first
 };
@@ -38,8 +39,5 @@ struct Cardinality {
   bool streams_capped = false;
   std::vector<LabelCardinality> labels;  // most values first
 };
-
-// An object with the fields above in snake_case; times are RFC 3339, durations seconds.
-std::string ToJson(const Cardinality& cardinality);
 
 }  // namespace agent::label

@@ -16,14 +16,14 @@
 // The verdict depends on the labels and on the guard's state only: the same line gives
 // the same stream until a decision changes. SaveState keeps decisions over a restart.
 //
-// Threads: Apply and ForgetLabels are called by lane `lane` on its thread; everything
-// else by any thread. Lanes share the guard under one mutex, taken only for label sets
-// that the lane does not know yet and at turns of the window.
+// Threads: Apply is called by lane `lane` on its thread; everything else by any thread.
+// Lanes share the guard under one mutex, taken only for label sets that the lane does
+// not know yet and at turns of the window.
 // Cost: a known label set is one table lookup by LabelSet::id, no allocation. Verdicts
 // are forgotten when a decision changes, five times per window, and on a sweep.
-// Memory: under 64 KiB per guarded label (exact up to 3072 values, then HyperLogLog
+// Memory: under 64 KiB per guarded label (exact up to 1536 values, then HyperLogLog
 // with a standard error of 0.8 %), 8 to 16 bytes per active stream and lane 40.
-// Tested by tests/label/policy_test.cc, guard_test.cc, hyperloglog_test.cc.
+// Tested by tests/label/{policy,limits,guard,distinct_window}_test.cc.
 #pragma once
 
 #include <cstdint>
@@ -59,17 +59,16 @@ class Policy {
   // -- the lane's thread --
   // Changes the records' labels and metadata, and removes what `drop_entry` removes.
   // Metadata are views into label sets and `arena`: valid until the lane's next sweep.
+  // Sweeps are noticed by LabelInterner::generation.
   void Apply(uint32_t lane, std::vector<Record*>& records, Arena& arena, LabelInterner& labels, WallNanos wall,
              MonoTime now);
-  // Before LabelInterner::Sweep of the lane.
-  void ForgetLabels(uint32_t lane);
 
   // -- any thread --
   // Turns the window even if no record comes, so that demoted labels may come back.
   void Tick(WallNanos wall, MonoTime now);
   MonoTime NextDeadline() const;
-  // Keeps what has been counted; labels over a new budget are demoted at their next value.
-  void Reconfigure(PolicyOptions options);
+  // Keeps what has been counted; labels over a new, lower budget are demoted at once.
+  void Reconfigure(PolicyOptions options, WallNanos wall, MonoTime now);
 
   // The decisions and what they rest on, as text; of the options nothing.
   std::string SaveState(WallNanos wall) const;
