@@ -103,8 +103,12 @@ void FieldAccess::EnterPipeline(Record& record, Arena& arena) const {
 
 bool ToText(const Value& value, Arena& arena, std::string_view& out) {
   switch (value.kind) {
-    case Value::Kind::kString: out = value.text; return true;
-    case Value::Kind::kBool: out = value.flag ? "true" : "false"; return true;
+    case Value::Kind::kString:
+      out = value.text;
+      return true;
+    case Value::Kind::kBool:
+      out = value.flag ? "true" : "false";
+      return true;
     case Value::Kind::kNumber: {
       char* to = static_cast<char*>(arena.Allocate(text::kMaxNumberText, 1));
       const size_t size = text::FormatDecimal(value.number, to);
@@ -112,14 +116,19 @@ bool ToText(const Value& value, Arena& arena, std::string_view& out) {
       out = {to, size};
       return true;
     }
-    default: return false;
+    default:
+      return false;
   }
 }
 
 bool ToFloat(const Value& value, double& out) {
   switch (value.kind) {
-    case Value::Kind::kNumber: out = value.number; return true;
-    case Value::Kind::kBool: out = value.flag ? 1 : 0; return true;
+    case Value::Kind::kNumber:
+      out = value.number;
+      return true;
+    case Value::Kind::kBool:
+      out = value.flag ? 1 : 0;
+      return true;
     case Value::Kind::kString: {
       if (text::ParseFloat(value.text, out)) return true;
       const Result<Duration> duration = config::ParseGoDuration(value.text);
@@ -127,7 +136,8 @@ bool ToFloat(const Value& value, double& out) {
       out = std::chrono::duration<double>(*duration).count();
       return true;
     }
-    default: return false;
+    default:
+      return false;
   }
 }
 

@@ -15,9 +15,11 @@ bool IsWord(char c) { return std::isalnum(static_cast<unsigned char>(c)) != 0 ||
 
 // A template names a key as `.key`, or takes the whole map with a bare dot or `$`.
 bool TemplateMayRead(std::string_view text, std::span<const std::string_view> names) {
-  for (size_t at = text.find_first_of(".$\"`"); at != std::string_view::npos; at = text.find_first_of(".$\"`", at + 1)) {
+  for (size_t at = text.find_first_of(".$\"`"); at != std::string_view::npos;
+       at = text.find_first_of(".$\"`", at + 1)) {
     const std::string_view rest = text.substr(at + 1);
-    if (rest.empty() || (!IsWord(rest[0]) && (text[at] == '.' || (text[at] == '$' && rest[0] != '.')))) return true;
+    if (rest.empty() || (!IsWord(rest[0]) && (text[at] == '.' || (text[at] == '$' && rest[0] != '.'))))
+      return true;
     for (const std::string_view name : names) {
       if (rest.starts_with(name) && (rest.size() == name.size() || !IsWord(rest[name.size()]))) return true;
     }

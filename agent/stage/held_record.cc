@@ -90,7 +90,21 @@ void HeldRecord::Adopt(const Record& record) {
   }
 }
 
+void HeldRecord::KeepAgain(const Record& record) {
+  DCHECK(!held_, "a held record must be emitted before another is kept");
+  held_ = true;
+  line_.assign(record.line);
+  HoldOrigins(record.origin);
+}
+
 Record* HeldRecord::Emit(Arena& arena) {
+  Record* record = EmitAndRemember(arena);
+  labels_ = LabelPin();
+  background_ = LabelPin();
+  return record;
+}
+
+Record* HeldRecord::EmitAndRemember(Arena& arena) {
   DCHECK(held_, "nothing is kept to emit");
   held_ = false;
   Record* record = arena.New<Record>();
@@ -108,12 +122,10 @@ Record* HeldRecord::Emit(Arena& arena) {
     if (!slots_.empty()) record->fields->slots = arena.NewArray<Value>(slots_.size());
     for (size_t i = 0; i < slots_.size(); ++i) record->fields->slots[i] = Restore(slots_[i], bytes);
     for (auto extra = extra_.rbegin(); extra != extra_.rend(); ++extra) {
-      record->fields->extra = arena.New<Fields::Extra>(
-          Fields::Extra{Restore(extra->name, bytes).text, Restore(extra->value, bytes), record->fields->extra});
+      record->fields->extra = arena.New<Fields::Extra>(Fields::Extra{
+          Restore(extra->name, bytes).text, Restore(extra->value, bytes), record->fields->extra});
     }
   }
-  labels_ = LabelPin();
-  background_ = LabelPin();
   return record;
 }
 

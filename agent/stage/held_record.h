@@ -40,12 +40,16 @@ class HeldRecord {
 
   // A record with copies in the arena; the holds pass to it. Leaves !held().
   Record* Emit(Arena& arena);
+  // The same, but labels, time, extracted map and metadata stay for KeepAgain.
+  Record* EmitAndRemember(Arena& arena);
+  // Keeps the line of `record` with what the last EmitAndRemember left. REQUIRES: !held().
+  void KeepAgain(const Record& record);
   // Prepends the kept line to that of `record`, and its bytes' origins. Leaves !held().
   void JoinInto(Record& record, Arena& arena);
 
  private:
   struct SavedValue {
-    Value value;         // text of a string is in bytes_
+    Value value;  // text of a string is in bytes_
     size_t offset = 0;
     size_t size = 0;
   };
@@ -69,7 +73,7 @@ class HeldRecord {
   std::vector<SavedValue> slots_;
   std::vector<SavedPair> extra_;
   std::vector<SavedPair> metadata_;
-  std::string bytes_;  // of all saved texts
+  std::string bytes_;            // of all saved texts
   std::vector<Origin> origins_;  // one a file, the lowest begin; `more` unused
 };
 

@@ -13,10 +13,14 @@ std::string_view TypeName(const Node& node) {
   if (node.is_map()) return "a map";
   switch (node.type()) {
     case Node::ScalarType::kInt:
-    case Node::ScalarType::kFloat: return "a number";
-    case Node::ScalarType::kBool: return "a bool";
-    case Node::ScalarType::kNull: return "nothing";
-    case Node::ScalarType::kString: break;
+    case Node::ScalarType::kFloat:
+      return "a number";
+    case Node::ScalarType::kBool:
+      return "a bool";
+    case Node::ScalarType::kNull:
+      return "nothing";
+    case Node::ScalarType::kString:
+      break;
   }
   return "text";
 }
@@ -34,7 +38,8 @@ void NotText(const Node& node, const std::string& path, Diagnostics& diagnostics
 bool ReadNameMap(const Node& map, const std::string& path, Diagnostics& diagnostics, NamePairs& out) {
   if (map.is_null()) return true;
   if (!map.is_map()) {
-    diagnostics.AddError(map.place, path, "a map of names is needed here, but this is " + std::string(TypeName(map)));
+    diagnostics.AddError(map.place, path,
+                         "a map of names is needed here, but this is " + std::string(TypeName(map)));
     return false;
   }
   const size_t errors = diagnostics.errors();
@@ -92,9 +97,8 @@ bool IsLabelName(std::string_view name) {
 
 bool ReadLabelSources(const Node& options, BuildContext& context, NamePairs& out) {
   if (options.is_null()) {
-    context.diagnostics.AddError(options.place, context.path,
-                                 "no labels are named; write a map of label to extracted key, or remove the stage");
-    return false;
+    context.diagnostics.AddWarning(options.place, context.path,
+                                   "no labels are named, so this stage does nothing");
   }
   if (!ReadNameMap(options, context.path, context.diagnostics, out)) return false;
   bool good = true;
@@ -103,8 +107,9 @@ bool ReadLabelSources(const Node& options, BuildContext& context, NamePairs& out
     if (source.empty()) source = name;
     if (IsLabelName(name)) continue;
     context.diagnostics.AddError(options.members[i].first.place, context.path,
-                                 "\"" + name + "\" is not a label name: use letters, digits and _, "
-                                 "and do not begin with a digit");
+                                 "\"" + name +
+                                     "\" is not a label name: use letters, digits and _, "
+                                     "and do not begin with a digit");
     good = false;
   }
   return good;

@@ -21,7 +21,8 @@ struct BuiltStages {
 void UnknownStage(const Node& key, BuildContext& context) {
   std::string message = "unknown stage \"" + key.scalar + "\"";
   const std::string near = config::DidYouMean(key.scalar, StageNames());
-  message += near.empty() ? "; see the list of stages in the documentation" : "; did you mean \"" + near + "\"?";
+  message +=
+      near.empty() ? "; see the list of stages in the documentation" : "; did you mean \"" + near + "\"?";
   context.diagnostics.AddError(key.place, context.path, message);
 }
 
@@ -30,8 +31,9 @@ void BuildItem(const Node& item, BuildContext& context, BuiltStages& built) {
   if (!item.is_map()) {
     const std::string what = item.is_scalar() ? "`- " + item.scalar + "`" : "this item";
     context.diagnostics.AddError(item.place, context.path,
-                                 what + " is not a stage: write a map of one stage name to its options, "
-                                        "for example `- json: {expressions: {level: level}}`");
+                                 what +
+                                     " is not a stage: write a map of one stage name to its options, "
+                                     "for example `- json: {expressions: {level: level}}`");
     return;
   }
   if (item.members.size() != 1) {
@@ -42,8 +44,8 @@ void BuildItem(const Node& item, BuildContext& context, BuiltStages& built) {
     context.diagnostics.AddError(item.place, context.path,
                                  "a stage must have exactly one name, but this one has " +
                                      std::to_string(item.members.size()) + ", starting with \"" +
-                                     item.members[0].first.scalar + "\" and \"" + item.members[1].first.scalar +
-                                     "\"; begin each stage with its own `- `");
+                                     item.members[0].first.scalar + "\" and \"" +
+                                     item.members[1].first.scalar + "\"; begin each stage with its own `- `");
     return;
   }
   const auto& [key, options] = item.members[0];
@@ -90,8 +92,8 @@ void BuildLeading(std::string_view format, const Node& list, PipelinePlan& plan,
                   BuiltStages& built) {
   const bool fuse = MayFuse(format, list, plan.symbols);
   SymbolTable unused;  // a fused stage needs no slots in the records' extracted maps
-  BuildContext own{fuse ? unused : plan.symbols, context.diagnostics,  context.metrics,
-                   context.job,                  context.drop_reasons, context.path + "[0]"};
+  BuildContext own{fuse ? unused : plan.symbols, context.diagnostics, context.metrics, context.job,
+                   context.drop_reasons,         context.path + "[0]"};
   BuiltStages first;
   BuildItem(list.items[0], own, first);
   if (!fuse) {

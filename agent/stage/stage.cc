@@ -17,11 +17,17 @@ DropReason* BuildContext::NewDropReason(std::string_view reason) {
   auto made = std::make_shared<DropReason>();
   made->reason = reason;
   made->stage = path;
-  made->dropped_lines = &metrics.GetCounter("logentry_dropped_lines_total",
-                                            "Lines dropped on purpose by a stage of a pipeline or by a limit.",
-                                            {{"reason", made->reason}});
+  made->dropped_lines = &metrics.GetCounter(
+      "logentry_dropped_lines_total", "Lines dropped on purpose by a stage of a pipeline or by a limit.",
+      {{"reason", made->reason}});
   drop_reasons.push_back(made);
   return made.get();
+}
+
+metrics::Counter* BuildContext::FailureCounter(std::string_view stage) {
+  return &metrics.GetCounter("sluice_stage_failures_total",
+                             "Records that a stage of a pipeline could not read; they go on unchanged.",
+                             {{"stage", std::string(stage)}});
 }
 
 }  // namespace agent::stage

@@ -87,6 +87,9 @@ struct BuildContext {
   std::string path;  // of the stage being built: scrape_configs[0].pipeline_stages[2].drop
 
   DropReason* NewDropReason(std::string_view reason);
+  // Counts records that a stage could not read (and passes on as Promtail does):
+  // sluice_stage_failures_total{stage="..."}.
+  metrics::Counter* FailureCounter(std::string_view stage);
 };
 
 struct StageSpec {

@@ -3,7 +3,9 @@
 
 #include <charconv>
 #include <cmath>
+#include <cstdlib>
 #include <cstring>
+#include <string>
 #include <system_error>
 
 namespace agent::text {
@@ -20,7 +22,8 @@ struct Digits {
 
 Digits ShortestDigits(double magnitude) {
   char scientific[40];
-  const auto end = std::to_chars(scientific, scientific + sizeof scientific, magnitude, std::chars_format::scientific).ptr;
+  const auto end =
+      std::to_chars(scientific, scientific + sizeof scientific, magnitude, std::chars_format::scientific).ptr;
   Digits digits;
   const char* at = scientific;
   for (; at < end && *at != 'e'; ++at) {
@@ -63,7 +66,8 @@ size_t LayOutFixed(const Digits& digits, char* out) {
 bool ParseHex(std::string_view text, double& out) {
   text.remove_prefix(2);
   if (text.find_first_of("pP") == std::string_view::npos) return false;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), out, std::chars_format::hex);
+  const auto [end, error] =
+      std::from_chars(text.data(), text.data() + text.size(), out, std::chars_format::hex);
   return error == std::errc() && end == text.data() + text.size();
 }
 
@@ -96,7 +100,8 @@ size_t FormatJsonNumber(double value, char* out) {
   const double magnitude = std::fabs(value);
   if (magnitude == 0 || (magnitude >= 1e-6 && magnitude < 1e21)) return FormatDecimal(value, out);
   // Like Go, to_chars writes at least two digits of exponent.
-  return static_cast<size_t>(std::to_chars(out, out + kMaxNumberText, value, std::chars_format::scientific).ptr - out);
+  return static_cast<size_t>(
+      std::to_chars(out, out + kMaxNumberText, value, std::chars_format::scientific).ptr - out);
 }
 
 bool ParseFloat(std::string_view text, double& out) {
@@ -116,9 +121,11 @@ bool ParseFloat(std::string_view text, double& out) {
   } else {
     if (text[0] != '.' && (text[0] < '0' || text[0] > '9')) return false;
     const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), magnitude);
-    // A number too small to be written is zero in Go, one too large is an error.
-    const bool underflow = error == std::errc::result_out_of_range && magnitude == 0;
-    if ((error != std::errc() && !underflow) || end != text.data() + text.size()) return false;
+    if (end != text.data() + text.size() || error == std::errc::invalid_argument) return false;
+    // A number too small to be written is zero in Go, one too large is an error;
+    // from_chars does not say which.
+    if (error != std::errc()) magnitude = std::strtod(std::string(text).c_str(), nullptr);
+    if (std::isinf(magnitude)) return false;
   }
   out = negative ? -magnitude : magnitude;
   return true;

@@ -11,9 +11,10 @@
 namespace agent::text {
 namespace {
 
-constexpr int64_t kUsualMemory = 8 << 20;   // RE2's own default
+constexpr int64_t kUsualMemory = 8 << 20;    // RE2's own default
 constexpr int64_t kLargeMemory = 256 << 20;  // Go has no limit; this is ours
 constexpr size_t kMaxGroups = 256;
+constexpr size_t kFewGroups = 16;
 constexpr std::string_view kReplacement = "\xEF\xBF\xBD";
 
 bool IsNameChar(char c) {
@@ -30,6 +31,7 @@ class GroupNames {
 
   std::string rewritten;
   std::vector<std::string> names{""};
+  bool single_byte = false;  // has `\C`, which Go refuses
 
  private:
   void Take(size_t count) {
@@ -43,6 +45,7 @@ class GroupNames {
       const size_t end = rest_.find("\\E");
       Take(end == std::string_view::npos ? rest_.size() : end + 2);
     } else if (rest_[0] == '\\') {
+      single_byte |= rest_.starts_with("\\C");
       Take(2);
     } else if (rest_[0] == '[') {
       TakeClass();
@@ -77,8 +80,8 @@ class GroupNames {
     const size_t prefix = rest_.starts_with("(?P<") ? 4 : rest_.starts_with("(?<") ? 3 : 0;
     const size_t end = prefix == 0 ? std::string_view::npos : rest_.find('>');
     if (end == std::string_view::npos || end == prefix ||
-        !std::all_of(rest_.begin() + static_cast<ptrdiff_t>(prefix), rest_.begin() + static_cast<ptrdiff_t>(end),
-                     IsNameChar)) {
+        !std::all_of(rest_.begin() + static_cast<ptrdiff_t>(prefix),
+                     rest_.begin() + static_cast<ptrdiff_t>(end), IsNameChar)) {
       Take(2);  // flags, or a mistake for RE2 to name
       return;
     }
@@ -116,6 +119,18 @@ size_t MapOffset(std::string_view text, size_t offset, bool to_original) {
   return to_original ? original : replaced;
 }
 
+// RE2 wants its own kind of views; they are made on the stack.
+template <size_t kRoom>
+bool MatchInto(const RE2& re, std::string_view text, size_t start, std::span<std::string_view> found) {
+  re2::StringPiece pieces[kRoom];
+  if (!re.Match(re2::StringPiece(text.data(), text.size()), start, text.size(), RE2::UNANCHORED, pieces,
+                static_cast<int>(found.size()))) {
+    return false;
+  }
+  for (size_t i = 0; i < found.size(); ++i) found[i] = {pieces[i].data(), pieces[i].size()};
+  return true;
+}
+
 }  // namespace
 
 struct Regex::Impl {
@@ -128,7 +143,12 @@ Regex::~Regex() = default;
 Result<std::unique_ptr<const Regex>> Regex::Compile(std::string_view pattern) {
   GroupNames names(pattern);
   if (names.names.size() > kMaxGroups) {
-    return Fail(Code::kConfig, "a regular expression may have at most " + std::to_string(kMaxGroups - 1) + " groups");
+    return Fail(Code::kConfig,
+                "a regular expression may have at most " + std::to_string(kMaxGroups - 1) + " groups");
+  }
+  if (names.single_byte) {
+    return Fail(Code::kConfig,
+                "invalid regular expression \"" + std::string(pattern) + "\": `\\C` is not supported");
   }
   RE2::Options options;
   options.set_log_errors(false);
@@ -145,7 +165,8 @@ Result<std::unique_ptr<const Regex>> Regex::Compile(std::string_view pattern) {
     return Fail(Code::kConfig, "invalid regular expression \"" + std::string(pattern) + "\": " + re.error());
   }
   if (re.NumberOfCapturingGroups() + 1 != static_cast<int>(names.names.size())) {
-    return Fail(Code::kConfig, "invalid regular expression \"" + std::string(pattern) + "\": unsupported group syntax");
+    return Fail(Code::kConfig,
+                "invalid regular expression \"" + std::string(pattern) + "\": unsupported group syntax");
   }
   made->pattern_ = pattern;
   made->names_ = std::move(names.names);
@@ -153,23 +174,20 @@ Result<std::unique_ptr<const Regex>> Regex::Compile(std::string_view pattern) {
 }
 
 bool Regex::FindIn(std::string_view text, size_t start, std::span<std::string_view> found) const {
-  re2::StringPiece pieces[kMaxGroups];
   const size_t wanted = std::min(found.size(), names_.size());
-  if (!impl_->re->Match(re2::StringPiece(text.data(), text.size()), start, text.size(), RE2::UNANCHORED, pieces,
-                        static_cast<int>(wanted))) {
-    return false;
-  }
-  for (size_t i = 0; i < wanted; ++i) found[i] = {pieces[i].data(), pieces[i].size()};
-  return true;
+  if (wanted <= kFewGroups) return MatchInto<kFewGroups>(*impl_->re, text, start, found.first(wanted));
+  return MatchInto<kMaxGroups>(*impl_->re, text, start, found.first(wanted));
 }
 
-bool Regex::FindInvalid(std::string_view text, size_t start, std::span<std::string_view> found, Arena& arena) const {
+bool Regex::FindInvalid(std::string_view text, size_t start, std::span<std::string_view> found,
+                        Arena& arena) const {
   const std::string_view replaced = Replaced(text, arena);
   if (!FindIn(replaced, MapOffset(text, start, false), found)) return false;
   for (std::string_view& group : found.first(std::min(found.size(), names_.size()))) {
     if (group.data() == nullptr) continue;
     const size_t begin = MapOffset(text, static_cast<size_t>(group.data() - replaced.data()), true);
-    const size_t end = MapOffset(text, static_cast<size_t>(group.data() - replaced.data()) + group.size(), true);
+    const size_t end =
+        MapOffset(text, static_cast<size_t>(group.data() - replaced.data()) + group.size(), true);
     group = text.substr(begin, end - begin);
   }
   return true;
@@ -184,7 +202,8 @@ bool Regex::Contains(std::string_view text, Arena& arena) const { return Find(te
 
 bool Regex::Matches(std::string_view text, Arena& arena) const {
   const std::string_view valid = IsValidUtf8(text) ? text : Replaced(text, arena);
-  return impl_->re->Match(re2::StringPiece(valid.data(), valid.size()), 0, valid.size(), RE2::ANCHOR_BOTH, nullptr, 0);
+  return impl_->re->Match(re2::StringPiece(valid.data(), valid.size()), 0, valid.size(), RE2::ANCHOR_BOTH,
+                          nullptr, 0);
 }
 
 }  // namespace agent::text

@@ -49,7 +49,8 @@ class Regex {
   struct Impl;
   Regex();
   bool FindIn(std::string_view text, size_t start, std::span<std::string_view> found) const;
-  bool FindInvalid(std::string_view text, size_t start, std::span<std::string_view> found, Arena& arena) const;
+  bool FindInvalid(std::string_view text, size_t start, std::span<std::string_view> found,
+                   Arena& arena) const;
 
   std::string pattern_;
   std::vector<std::string> names_;

@@ -16,7 +16,7 @@ bool IsValidUtf8(std::string_view text);
 
 struct Rune {
   uint32_t code = 0xFFFD;
-  uint32_t size = 1;     // bytes it takes; 1 if invalid
+  uint32_t size = 1;  // bytes it takes; 1 if invalid
   bool valid = false;
 };
 // The first character of `text`, which must not be empty.

@@ -15,21 +15,24 @@ struct Case {
 
 // A regex makes the extracted values; groups that take no part are empty text.
 const Case kCases[] = {
-    {"a null source is the name itself", "- regex: {expression: '(?P<level>\\w+)'}\n- labels: {level: }\n", "info x",
-     R"({job="test", level="info"})"},
-    {"an empty source is the name itself", "- regex: {expression: '(?P<level>\\w+)'}\n- labels: {level: ''}\n",
+    {"a null source is the name itself", "- regex: {expression: '(?P<level>\\w+)'}\n- labels: {level: }\n",
      "info x", R"({job="test", level="info"})"},
+    {"an empty source is the name itself",
+     "- regex: {expression: '(?P<level>\\w+)'}\n- labels: {level: ''}\n", "info x",
+     R"({job="test", level="info"})"},
     {"a source names another key", "- regex: {expression: '(?P<l>\\w+)'}\n- labels: {level: l}\n", "info x",
      R"({job="test", level="info"})"},
     {"an absent key sets nothing", "- labels: {level: }\n", "info x", R"({job="test"})"},
     {"an empty value is a label", "- regex: {expression: '(?P<a>x*)y'}\n- labels: {a: }\n", "y",
      R"({a="", job="test"})"},
-    {"a group that took no part is an empty label", "- regex: {expression: '(?P<a>x)?y'}\n- labels: {a: }\n", "y",
-     R"({a="", job="test"})"},
+    {"a group that took no part is an empty label", "- regex: {expression: '(?P<a>x)?y'}\n- labels: {a: }\n",
+     "y", R"({a="", job="test"})"},
     {"invalid UTF-8 never becomes a label", "- regex: {expression: '(?P<a>.+)'}\n- labels: {a: , job: a}\n",
      "\xff\xfe", R"({job="test"})"},
-    {"a label is replaced", "- regex: {expression: '(?P<job>\\w+)'}\n- labels: {job: }\n", "new", R"({job="new"})"},
-    {"labels at the start are extracted values", "- labels: {copy: job}\n", "x", R"({copy="test", job="test"})"},
+    {"a label is replaced", "- regex: {expression: '(?P<job>\\w+)'}\n- labels: {job: }\n", "new",
+     R"({job="new"})"},
+    {"labels at the start are extracted values", "- labels: {copy: job}\n", "x",
+     R"({copy="test", job="test"})"},
     {"labels set later are not extracted values", "- labels: {a: job}\n- labels: {b: a}\n", "x",
      R"({a="test", job="test"})"},
     {"an empty map does nothing", "- labels: {}\n", "x", R"({job="test"})"},
@@ -74,20 +77,25 @@ TEST(LabelsStage, DoesNotConfuseNeighbouringTexts) {
 
 TEST(LabelsStage, NamesEveryBadOption) {
   EXPECT_EQ(PipelineProblems("- labels: null\n"),
-            "test.yaml:1:11: error: pipeline_stages[0].labels: no labels are named; write a map of label to "
-            "extracted key, or remove the stage\n");
+            "test.yaml:1:11: warning: pipeline_stages[0].labels: no labels are named, so this stage does "
+            "nothing\n");
   EXPECT_EQ(PipelineProblems("- labels: {a-b: , 1x: , ok: }\n"),
-            "test.yaml:1:12: error: pipeline_stages[0].labels: \"a-b\" is not a label name: use letters, digits and "
+            "test.yaml:1:12: error: pipeline_stages[0].labels: \"a-b\" is not a label name: use letters, "
+            "digits and "
             "_, and do not begin with a digit\n"
-            "test.yaml:1:19: error: pipeline_stages[0].labels: \"1x\" is not a label name: use letters, digits and _, "
+            "test.yaml:1:19: error: pipeline_stages[0].labels: \"1x\" is not a label name: use letters, "
+            "digits and _, "
             "and do not begin with a digit\n");
   EXPECT_EQ(PipelineProblems("- labels: {a: 1, n: yes}\n"),
-            "test.yaml:1:15: error: pipeline_stages[0].labels.a: text is needed here, but this is a number; write it "
+            "test.yaml:1:15: error: pipeline_stages[0].labels.a: text is needed here, but this is a number; "
+            "write it "
             "in quotes: \"1\"\n"
-            "test.yaml:1:18: error: pipeline_stages[0].labels: text is needed here, but this is a bool; write it in "
+            "test.yaml:1:18: error: pipeline_stages[0].labels: text is needed here, but this is a bool; "
+            "write it in "
             "quotes: \"n\"\n");
   EXPECT_EQ(PipelineProblems("- labels: [a]\n"),
-            "test.yaml:1:11: error: pipeline_stages[0].labels: a map of names is needed here, but this is a list\n");
+            "test.yaml:1:11: error: pipeline_stages[0].labels: a map of names is needed here, but this is a "
+            "list\n");
 }
 
 }  // namespace

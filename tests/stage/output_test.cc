@@ -22,7 +22,8 @@ TEST(OutputStage, ReadsLabelsToo) {
 
 TEST(OutputStage, NeedsASource) {
   EXPECT_NE(PipelineProblems("- output:\n").find("pipeline_stages[0].output"), std::string::npos);
-  EXPECT_NE(PipelineProblems("- output: {source: ''}\n").find("pipeline_stages[0].output"), std::string::npos);
+  EXPECT_NE(PipelineProblems("- output: {source: ''}\n").find("pipeline_stages[0].output"),
+            std::string::npos);
   EXPECT_NE(PipelineProblems("- output: {source: 7}\n").find("error"), std::string::npos);
 }
 

@@ -17,20 +17,23 @@ TEST(Pipeline, AnEmptyListPassesEverything) {
 }
 
 TEST(Pipeline, ReportsEveryBadStageWithItsPlace) {
-  EXPECT_EQ(PipelineProblems("- regx: {expression: a}\n"
-                             "- json\n"
-                             "- {labels: {a: }, output: {source: a}}\n"
-                             "- regex: {expression: '('}\n"),
-            "test.yaml:1:3: error: pipeline_stages[0].regx: unknown stage \"regx\"; did you mean \"regex\"?\n"
-            "test.yaml:2:3: error: pipeline_stages[1]: `- json` is not a stage: write a map of one stage name to its "
-            "options, for example `- json: {expressions: {level: level}}`\n"
-            "test.yaml:3:3: error: pipeline_stages[2]: a stage must have exactly one name, but this one has 2, "
-            "starting with \"labels\" and \"output\"; begin each stage with its own `- `\n"
-            "test.yaml:4:23: error: pipeline_stages[3].regex.expression: invalid regular expression \"(\": missing "
-            "): (\n");
-  EXPECT_EQ(PipelineProblems("json: {}\n"),
-            "test.yaml:1:1: error: pipeline_stages: stages must be a list: begin each stage with `- ` on its own "
-            "line\n");
+  EXPECT_EQ(
+      PipelineProblems("- regx: {expression: a}\n"
+                       "- json\n"
+                       "- {labels: {a: }, output: {source: a}}\n"
+                       "- regex: {expression: '('}\n"),
+      "test.yaml:1:3: error: pipeline_stages[0].regx: unknown stage \"regx\"; did you mean \"regex\"?\n"
+      "test.yaml:2:3: error: pipeline_stages[1]: `- json` is not a stage: write a map of one stage name to "
+      "its "
+      "options, for example `- json: {expressions: {level: level}}`\n"
+      "test.yaml:3:3: error: pipeline_stages[2]: a stage must have exactly one name, but this one has 2, "
+      "starting with \"labels\" and \"output\"; begin each stage with its own `- `\n"
+      "test.yaml:4:23: error: pipeline_stages[3].regex.expression: invalid regular expression \"(\": missing "
+      "): (\n");
+  EXPECT_EQ(
+      PipelineProblems("json: {}\n"),
+      "test.yaml:1:1: error: pipeline_stages: stages must be a list: begin each stage with `- ` on its own "
+      "line\n");
 }
 
 TEST(Pipeline, StageNamesAreFoundByNameAndAlias) {
@@ -124,9 +127,9 @@ TEST_F(FieldsTest, ForEachVisitsEveryKeyOnce) {
 
 TEST(Values, ToFloatTakesNumbersBoolsLiteralsAndDurations) {
   const std::pair<Value, double> good[] = {
-      {Value::Number(1.5), 1.5},        {Value::Bool(true), 1},           {Value::Bool(false), 0},
-      {Value::String("1e3"), 1000},     {Value::String("250ms"), 0.25},   {Value::String("1h"), 3600},
-      {Value::String("-4"), -4},        {Value::String("0x10p0"), 16},
+      {Value::Number(1.5), 1.5},    {Value::Bool(true), 1},         {Value::Bool(false), 0},
+      {Value::String("1e3"), 1000}, {Value::String("250ms"), 0.25}, {Value::String("1h"), 3600},
+      {Value::String("-4"), -4},    {Value::String("0x10p0"), 16},
   };
   for (const auto& [value, expected] : good) {
     double out = -1;

@@ -15,11 +15,14 @@ struct Case {
 
 const Case kCases[] = {
     {"named groups", "{expression: '(?P<a>\\d+) (?P<b>\\w+)'}", "x 12 ab", R"(<a="12", b="ab", job="test">)"},
-    {"unnamed groups are ignored", "{expression: '(\\d+) (?P<b>\\w+)'}", "x 12 ab", R"(<b="ab", job="test">)"},
+    {"unnamed groups are ignored", "{expression: '(\\d+) (?P<b>\\w+)'}", "x 12 ab",
+     R"(<b="ab", job="test">)"},
     {"no match changes nothing", "{expression: '^(?P<job>\\d+)$'}", "x", R"(<job="test">)"},
-    {"an optional group is empty text", "{expression: '(?P<a>\\d+)?(?P<b>x)'}", "x", R"(<a="", b="x", job="test">)"},
+    {"an optional group is empty text", "{expression: '(?P<a>\\d+)?(?P<b>x)'}", "x",
+     R"(<a="", b="x", job="test">)"},
     {"only the first match counts", "{expression: '(?P<a>\\d)'}", "1 2", R"(<a="1", job="test">)"},
-    {"of two groups of one name the later wins", "{expression: '(?P<a>1)|(?P<a>2)'}", "1", R"(<a="", job="test">)"},
+    {"of two groups of one name the later wins", "{expression: '(?P<a>1)|(?P<a>2)'}", "1",
+     R"(<a="", job="test">)"},
     {"and again", "{expression: '(?P<a>\\w)-(?P<a>\\w)'}", "x-y", R"(<a="y", job="test">)"},
     {"the short form of a name", "{expression: '(?<a>\\d+)'}", "7", R"(<a="7", job="test">)"},
     {"a bracket or escape is no group", "{expression: '[(?P<a>]\\(\\Q(?P<x>\\E(?P<a>.)'}", "((?(?P<x>1",
@@ -29,7 +32,10 @@ const Case kCases[] = {
     {"a missing source", "{expression: '(?P<a>.)', source: nothing}", "x", R"(<job="test">)"},
     {"a group may replace a label's value", "{expression: '(?P<job>.)'}", "x", R"(<job="x">)"},
     {"option names in any case", "{Expression: '(?P<a>.)', SOURCE: job}", "x", R"(<a="t", job="test">)"},
-    {"a dot matches a byte that is not UTF-8", "{expression: '^(?P<a>.)(?P<b>..)$'}", "\xff" "\xc3\xa9" "\xfe",
+    {"a dot matches a byte that is not UTF-8", "{expression: '^(?P<a>.)(?P<b>..)$'}",
+     "\xff"
+     "\xc3\xa9"
+     "\xfe",
      "<a=\"\\xff\", b=\"\xc3\xa9\\xfe\", job=\"test\">"},
     {"case-insensitive flags", "{expression: '(?i)(?P<a>INFO)'}", "info", R"(<a="info", job="test">)"},
     {"anchors are those of the text", "{expression: '(?P<a>b$)'}", "b\nb", R"(<a="b", job="test">)"},

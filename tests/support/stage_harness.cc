@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tests/support/stage_harness.h"
 
+#include <gtest/gtest.h>
+
 #include <map>
 
 #include "agent/model/dump.h"
@@ -23,12 +25,24 @@ std::string ValueText(const Value& value) {
   std::string out;
   char number[text::kMaxNumberText];
   switch (value.kind) {
-    case Value::Kind::kString: AppendGoQuoted(out, value.text); break;
-    case Value::Kind::kNumber: out.assign(number, text::FormatDecimal(value.number, number)); break;
-    case Value::Kind::kBool: out = value.flag ? "true" : "false"; break;
-    case Value::Kind::kNull: out = "null"; break;
-    case Value::Kind::kErased: out = "(erased)"; break;
-    case Value::Kind::kAbsent: out = "(absent)"; break;
+    case Value::Kind::kString:
+      AppendGoQuoted(out, value.text);
+      break;
+    case Value::Kind::kNumber:
+      out.assign(number, text::FormatDecimal(value.number, number));
+      break;
+    case Value::Kind::kBool:
+      out = value.flag ? "true" : "false";
+      break;
+    case Value::Kind::kNull:
+      out = "null";
+      break;
+    case Value::Kind::kErased:
+      out = "(erased)";
+      break;
+    case Value::Kind::kAbsent:
+      out = "(absent)";
+      break;
   }
   return out;
 }
@@ -116,6 +130,9 @@ std::string StageHarness::Text(const std::vector<Record*>& records) const {
   std::string out;
   for (const Record* record : records) {
     out += Dump(*record);
+    if (const std::string* tenant = record->labels->Find("__tenant_id__")) {
+      AppendGoQuoted(out += " tenant=", *tenant);  // which Dump leaves out, as it is not sent
+    }
     if (show_extracted_) out += ExtractedText(*record);
     out += '\n';
   }
@@ -141,6 +158,31 @@ std::string PipelineProblems(std::string_view yaml) {
   const config::Node list = config::ParseYaml(yaml, "test.yaml", diagnostics);
   stage::BuildPipeline(&list, "pipeline_stages", "test", diagnostics, metrics);
   return diagnostics.Text();
+}
+
+void ExpectStageCases(const std::vector<StageCase>& cases) {
+  for (const StageCase& c : cases) {
+    SCOPED_TRACE(c.name);
+    StageHarness run(c.yaml, {{"job", "test"}});
+    if (!run.ok()) {
+      ADD_FAILURE() << run.problems();
+      continue;
+    }
+    run.ShowExtracted();
+    std::string expected;
+    for (const std::string& text : c.expected) expected += text + "\n";
+    std::string out = run.Push(c.lines);
+    if (!run.Drops().empty()) out += "drops: " + run.Drops();
+    EXPECT_EQ(out, expected);
+  }
+}
+
+void ExpectBadOptions(const std::string& stage, const std::vector<std::string>& options) {
+  for (const std::string& bad : options) {
+    SCOPED_TRACE(bad);
+    const std::string problems = PipelineProblems("- " + stage + ": " + bad + "\n");
+    EXPECT_NE(problems.find(": error: pipeline_stages[0]." + stage), std::string::npos) << problems;
+  }
 }
 
 }  // namespace agent::test

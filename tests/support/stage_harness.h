@@ -85,6 +85,20 @@ class StageHarness {
   bool show_extracted_ = false;
 };
 
+// A row of a stage's table: lines in, and what comes out, one text a record, with its
+// extracted map: `1.000000000 {job="test"} "the line" <a="x", job="test">`. Dropped
+// records are counted in a last text `drops: reason: lines, bytes`.
+struct StageCase {
+  const char* name;
+  const char* yaml;
+  std::vector<std::string> lines;
+  std::vector<std::string> expected;
+};
+// Every case runs in a harness of its own with the labels {job="test"}.
+void ExpectStageCases(const std::vector<StageCase>& cases);
+// Every one of these options of a stage must be an error at the stage's place.
+void ExpectBadOptions(const std::string& stage, const std::vector<std::string>& options);
+
 // The problems of a pipeline_stages list ("" if it is good).
 std::string PipelineProblems(std::string_view yaml);
 

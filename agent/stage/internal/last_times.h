@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: Apache-2.0
+// The last time known for a label set: what a line without a readable time gets, one
+// nanosecond later ("fudge"). Lane-local; remembers the kMost sets used last, and
+// pins them. No allocation once all sets of a pipeline are known.
+#pragma once
+
+#include <cstdint>
+#include <limits>
+#include <unordered_map>
+#include <vector>
+
+#include "agent/core/time.h"
+#include "agent/model/label_set.h"
+
+namespace agent::stage {
+
+class LastTimes {
+ public:
+  static constexpr size_t kMost = 10000;
+
+  void Remember(const LabelSet* labels, WallNanos time) { Touch(labels).time = time; }
+
+  // Moves `time` to just after the last one known; leaves it if none is.
+  void Fudge(const LabelSet* labels, WallNanos& time) {
+    if (entries_.empty() || (entries_[newest_].labels.get() != labels && !index_.contains(labels))) return;
+    WallNanos& last = Touch(labels).time;
+    if (last < std::numeric_limits<WallNanos>::max()) ++last;
+    time = last;
+  }
+
+ private:
+  static constexpr uint32_t kNone = UINT32_MAX;
+  struct Entry {  // of a list in order of use
+    LabelPin labels;
+    WallNanos time = 0;
+    uint32_t newer = kNone;
+    uint32_t older = kNone;
+  };
+
+  Entry& Touch(const LabelSet* labels) {
+    if (!entries_.empty() && entries_[newest_].labels.get() == labels) return entries_[newest_];
+    const auto known = index_.find(labels);
+    uint32_t at = 0;
+    if (known != index_.end()) {
+      at = known->second;
+      Unlink(at);
+    } else if (entries_.size() < kMost) {
+      at = static_cast<uint32_t>(entries_.size());
+      entries_.emplace_back();
+      Assign(at, labels);
+    } else {
+      at = oldest_;
+      Unlink(at);
+      index_.erase(entries_[at].labels.get());
+      Assign(at, labels);
+    }
+    Entry& entry = entries_[at];
+    entry.older = entries_.size() == 1 ? kNone : newest_;
+    entry.newer = kNone;
+    if (entry.older != kNone) entries_[entry.older].newer = at;
+    if (entries_.size() == 1) oldest_ = at;
+    newest_ = at;
+    return entry;
+  }
+
+  void Assign(uint32_t at, const LabelSet* labels) {
+    entries_[at].labels = LabelPin(labels);
+    entries_[at].time = 0;
+    index_.emplace(labels, at);
+  }
+
+  void Unlink(uint32_t at) {
+    const Entry& entry = entries_[at];
+    if (entry.newer != kNone) entries_[entry.newer].older = entry.older;
+    if (entry.older != kNone) entries_[entry.older].newer = entry.newer;
+    if (oldest_ == at) oldest_ = entry.newer;
+    if (newest_ == at) newest_ = entry.older;
+  }
+
+  std::vector<Entry> entries_;
+  std::unordered_map<const LabelSet*, uint32_t> index_;
+  uint32_t newest_ = 0;
+  uint32_t oldest_ = 0;
+};
+
+}  // namespace agent::stage

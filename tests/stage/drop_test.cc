@@ -1,0 +1,318 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <gtest/gtest.h>
+
+#include "tests/support/stage_harness.h"
+
+namespace agent::test {
+namespace {
+
+TEST(DropStage, DropsWhatMeetsEveryCondition) {
+  ExpectStageCases({
+      {"a key that exists, null too",
+       "- json: {expressions: {a: , b: , c: }}\n"
+       "- drop: {source: a}\n",
+       {R"({"a":"x","b":1,"c":true})", R"({"a":null})", "plain", R"({"b":"y;z"})", R"({"a":"x;1"})",
+        R"({"a":{"k":1}})"},
+       {R"(1.000000000 {job="test"} "plain" <job="test">)", "drops: drop_stage: 5, 69"}},
+      {"all keys must exist",
+       "- json: {expressions: {a: , b: , c: }}\n"
+       "- drop: {source: [job, a]}\n",
+       {R"({"a":"x","b":1,"c":true})", R"({"a":null})", "plain", R"({"b":"y;z"})", R"({"a":"x;1"})",
+        R"({"a":{"k":1}})"},
+       {R"(1.000000000 {job="test"} "plain" <job="test">)", "drops: drop_stage: 5, 69"}},
+      {"a key that does not exist",
+       "- json: {expressions: {a: , b: , c: }}\n"
+       "- drop: {source: [a, nope]}\n",
+       {R"({"a":"x","b":1,"c":true})", R"({"a":null})", "plain", R"({"b":"y;z"})", R"({"a":"x;1"})",
+        R"({"a":{"k":1}})"},
+       {R"(1.000000000 {job="test"} "{\"a\":\"x\",\"b\":1,\"c\":true}" <a="x", b=1, c=true, job="test">)",
+        R"(1.000000000 {job="test"} "{\"a\":null}" <a=null, b=null, c=null, job="test">)",
+        R"(1.000000000 {job="test"} "plain" <job="test">)",
+        R"(1.000000000 {job="test"} "{\"b\":\"y;z\"}" <a=null, b="y;z", c=null, job="test">)",
+        R"(1.000000000 {job="test"} "{\"a\":\"x;1\"}" <a="x;1", b=null, c=null, job="test">)",
+        R"(1.000000000 {job="test"} "{\"a\":{\"k\":1}}" <a="{\"k\":1}", b=null, c=null, job="test">)"}},
+      {"a label is a key",
+       "- json: {expressions: {a: , b: , c: }}\n"
+       "- drop: {source: job}\n",
+       {R"({"a":"x","b":1,"c":true})", R"({"a":null})", "plain", R"({"b":"y;z"})", R"({"a":"x;1"})",
+        R"({"a":{"k":1}})"},
+       {"drops: drop_stage: 6, 74"}},
+      {"an empty list is met by every line",
+       "- json: {expressions: {a: , b: , c: }}\n"
+       "- drop: {source: []}\n",
+       {R"({"a":"x","b":1,"c":true})", R"({"a":null})", "plain", R"({"b":"y;z"})", R"({"a":"x;1"})",
+        R"({"a":{"k":1}})"},
+       {"drops: drop_stage: 6, 74"}},
+      {"source and value",
+       "- json: {expressions: {a: , b: , c: }}\n"
+       "- drop: {source: a, value: x}\n",
+       {R"({"a":"x","b":1,"c":true})", R"({"a":null})", "plain", R"({"b":"y;z"})", R"({"a":"x;1"})",
+        R"({"a":{"k":1}})"},
+       {R"(1.000000000 {job="test"} "{\"a\":null}" <a=null, b=null, c=null, job="test">)",
+        R"(1.000000000 {job="test"} "plain" <job="test">)",
+        R"(1.000000000 {job="test"} "{\"b\":\"y;z\"}" <a=null, b="y;z", c=null, job="test">)",
+        R"(1.000000000 {job="test"} "{\"a\":\"x;1\"}" <a="x;1", b=null, c=null, job="test">)",
+        R"(1.000000000 {job="test"} "{\"a\":{\"k\":1}}" <a="{\"k\":1}", b=null, c=null, job="test">)",
+        "drops: drop_stage: 1, 24"}},
+      {"an empty value: also where no key has a text to compare",
+       "- json: {expressions: {a: , b: , c: }}\n"
+       "- drop: {source: a, value: ''}\n",
+       {R"({"a":"x","b":1,"c":true})", R"({"a":null})", "plain", R"({"b":"y;z"})", R"({"a":"x;1"})",
+        R"({"a":{"k":1}})"},
+       {R"(1.000000000 {job="test"} "{\"a\":\"x\",\"b\":1,\"c\":true}" <a="x", b=1, c=true, job="test">)",
+        R"(1.000000000 {job="test"} "{\"a\":null}" <a=null, b=null, c=null, job="test">)",
+        R"(1.000000000 {job="test"} "{\"b\":\"y;z\"}" <a=null, b="y;z", c=null, job="test">)",
+        R"(1.000000000 {job="test"} "{\"a\":\"x;1\"}" <a="x;1", b=null, c=null, job="test">)",
+        R"(1.000000000 {job="test"} "{\"a\":{\"k\":1}}" <a="{\"k\":1}", b=null, c=null, job="test">)",
+        "drops: drop_stage: 1, 5"}},
+      {"two values joined",
+       "- json: {expressions: {a: , b: , c: }}\n"
+       "- drop: {source: [a, b], value: 'x;1'}\n",
+       {R"({"a":"x","b":1,"c":true})", R"({"a":null})", "plain", R"({"b":"y;z"})", R"({"a":"x;1"})",
+        R"({"a":{"k":1}})"},
+       {R"(1.000000000 {job="test"} "{\"a\":null}" <a=null, b=null, c=null, job="test">)",
+        R"(1.000000000 {job="test"} "plain" <job="test">)",
+        R"(1.000000000 {job="test"} "{\"b\":\"y;z\"}" <a=null, b="y;z", c=null, job="test">)",
+        R"(1.000000000 {job="test"} "{\"a\":\"x;1\"}" <a="x;1", b=null, c=null, job="test">)",
+        R"(1.000000000 {job="test"} "{\"a\":{\"k\":1}}" <a="{\"k\":1}", b=null, c=null, job="test">)",
+        "drops: drop_stage: 1, 24"}},
+      {"another separator",
+       "- json: {expressions: {a: , b: , c: }}\n"
+       "- drop: {source: [a, b], separator: '#', value: 'x#1'}\n",
+       {R"({"a":"x","b":1,"c":true})", R"({"a":null})", "plain", R"({"b":"y;z"})", R"({"a":"x;1"})",
+        R"({"a":{"k":1}})"},
+       {R"(1.000000000 {job="test"} "{\"a\":null}" <a=null, b=null, c=null, job="test">)",
+        R"(1.000000000 {job="test"} "plain" <job="test">)",
+        R"(1.000000000 {job="test"} "{\"b\":\"y;z\"}" <a=null, b="y;z", c=null, job="test">)",
+        R"(1.000000000 {job="test"} "{\"a\":\"x;1\"}" <a="x;1", b=null, c=null, job="test">)",
+        R"(1.000000000 {job="test"} "{\"a\":{\"k\":1}}" <a="{\"k\":1}", b=null, c=null, job="test">)",
+        "drops: drop_stage: 1, 24"}},
+      {"an empty separator",
+       "- json: {expressions: {a: , b: , c: }}\n"
+       "- drop: {source: [a, b], separator: '', value: x1}\n",
+       {R"({"a":"x","b":1,"c":true})", R"({"a":null})", "plain", R"({"b":"y;z"})", R"({"a":"x;1"})",
+        R"({"a":{"k":1}})"},
+       {R"(1.000000000 {job="test"} "{\"a\":null}" <a=null, b=null, c=null, job="test">)",
+        R"(1.000000000 {job="test"} "plain" <job="test">)",
+        R"(1.000000000 {job="test"} "{\"b\":\"y;z\"}" <a=null, b="y;z", c=null, job="test">)",
+        R"(1.000000000 {job="test"} "{\"a\":\"x;1\"}" <a="x;1", b=null, c=null, job="test">)",
+        R"(1.000000000 {job="test"} "{\"a\":{\"k\":1}}" <a="{\"k\":1}", b=null, c=null, job="test">)",
+        "drops: drop_stage: 1, 24"}},
+      {"numbers are compared as text",
+       "- json: {expressions: {a: , b: , c: }}\n"
+       "- drop: {source: b, value: 1}\n",
+       {R"({"a":"x","b":1,"c":true})", R"({"a":null})", "plain", R"({"b":"y;z"})", R"({"a":"x;1"})",
+        R"({"a":{"k":1}})"},
+       {R"(1.000000000 {job="test"} "{\"a\":null}" <a=null, b=null, c=null, job="test">)",
+        R"(1.000000000 {job="test"} "plain" <job="test">)",
+        R"(1.000000000 {job="test"} "{\"b\":\"y;z\"}" <a=null, b="y;z", c=null, job="test">)",
+        R"(1.000000000 {job="test"} "{\"a\":\"x;1\"}" <a="x;1", b=null, c=null, job="test">)",
+        R"(1.000000000 {job="test"} "{\"a\":{\"k\":1}}" <a="{\"k\":1}", b=null, c=null, job="test">)",
+        "drops: drop_stage: 1, 24"}},
+      {"a bool option becomes 1",
+       "- json: {expressions: {a: , b: , c: }}\n"
+       "- drop: {source: c, value: true}\n",
+       {R"({"a":"x","b":1,"c":true})", R"({"a":null})", "plain", R"({"b":"y;z"})", R"({"a":"x;1"})",
+        R"({"a":{"k":1}})"},
+       {R"(1.000000000 {job="test"} "{\"a\":\"x\",\"b\":1,\"c\":true}" <a="x", b=1, c=true, job="test">)",
+        R"(1.000000000 {job="test"} "{\"a\":null}" <a=null, b=null, c=null, job="test">)",
+        R"(1.000000000 {job="test"} "plain" <job="test">)",
+        R"(1.000000000 {job="test"} "{\"b\":\"y;z\"}" <a=null, b="y;z", c=null, job="test">)",
+        R"(1.000000000 {job="test"} "{\"a\":\"x;1\"}" <a="x;1", b=null, c=null, job="test">)",
+        R"(1.000000000 {job="test"} "{\"a\":{\"k\":1}}" <a="{\"k\":1}", b=null, c=null, job="test">)"}},
+      {"a bool value is a word",
+       "- json: {expressions: {a: , b: , c: }}\n"
+       "- drop: {source: c, value: 'true'}\n",
+       {R"({"a":"x","b":1,"c":true})", R"({"a":null})", "plain", R"({"b":"y;z"})", R"({"a":"x;1"})",
+        R"({"a":{"k":1}})"},
+       {R"(1.000000000 {job="test"} "{\"a\":null}" <a=null, b=null, c=null, job="test">)",
+        R"(1.000000000 {job="test"} "plain" <job="test">)",
+        R"(1.000000000 {job="test"} "{\"b\":\"y;z\"}" <a=null, b="y;z", c=null, job="test">)",
+        R"(1.000000000 {job="test"} "{\"a\":\"x;1\"}" <a="x;1", b=null, c=null, job="test">)",
+        R"(1.000000000 {job="test"} "{\"a\":{\"k\":1}}" <a="{\"k\":1}", b=null, c=null, job="test">)",
+        "drops: drop_stage: 1, 24"}},
+      {"only keys that are present are joined",
+       "- json: {expressions: {a: , b: , c: }}\n"
+       "- drop: {source: [nope, b], value: '1'}\n",
+       {R"({"a":"x","b":1,"c":true})", R"({"a":null})", "plain", R"({"b":"y;z"})", R"({"a":"x;1"})",
+        R"({"a":{"k":1}})"},
+       {R"(1.000000000 {job="test"} "{\"a\":null}" <a=null, b=null, c=null, job="test">)",
+        R"(1.000000000 {job="test"} "plain" <job="test">)",
+        R"(1.000000000 {job="test"} "{\"b\":\"y;z\"}" <a=null, b="y;z", c=null, job="test">)",
+        R"(1.000000000 {job="test"} "{\"a\":\"x;1\"}" <a="x;1", b=null, c=null, job="test">)",
+        R"(1.000000000 {job="test"} "{\"a\":{\"k\":1}}" <a="{\"k\":1}", b=null, c=null, job="test">)",
+        "drops: drop_stage: 1, 24"}},
+      {"no key present is the empty text",
+       "- json: {expressions: {a: , b: , c: }}\n"
+       "- drop: {source: [nope], expression: '^$'}\n",
+       {R"({"a":"x","b":1,"c":true})", R"({"a":null})", "plain", R"({"b":"y;z"})", R"({"a":"x;1"})",
+        R"({"a":{"k":1}})"},
+       {"drops: drop_stage: 6, 74"}},
+      {"an expression on the line",
+       "- json: {expressions: {a: , b: , c: }}\n"
+       "- drop: {expression: 'pla.n'}\n",
+       {R"({"a":"x","b":1,"c":true})", R"({"a":null})", "plain", R"({"b":"y;z"})", R"({"a":"x;1"})",
+        R"({"a":{"k":1}})"},
+       {R"(1.000000000 {job="test"} "{\"a\":\"x\",\"b\":1,\"c\":true}" <a="x", b=1, c=true, job="test">)",
+        R"(1.000000000 {job="test"} "{\"a\":null}" <a=null, b=null, c=null, job="test">)",
+        R"(1.000000000 {job="test"} "{\"b\":\"y;z\"}" <a=null, b="y;z", c=null, job="test">)",
+        R"(1.000000000 {job="test"} "{\"a\":\"x;1\"}" <a="x;1", b=null, c=null, job="test">)",
+        R"(1.000000000 {job="test"} "{\"a\":{\"k\":1}}" <a="{\"k\":1}", b=null, c=null, job="test">)",
+        "drops: drop_stage: 1, 5"}},
+      {"an empty expression matches",
+       "- json: {expressions: {a: , b: , c: }}\n"
+       "- drop: {expression: ''}\n",
+       {R"({"a":"x","b":1,"c":true})", R"({"a":null})", "plain", R"({"b":"y;z"})", R"({"a":"x;1"})",
+        R"({"a":{"k":1}})"},
+       {"drops: drop_stage: 6, 74"}},
+      {"source and expression",
+       "- json: {expressions: {a: , b: , c: }}\n"
+       "- drop: {source: a, expression: '^x$'}\n",
+       {R"({"a":"x","b":1,"c":true})", R"({"a":null})", "plain", R"({"b":"y;z"})", R"({"a":"x;1"})",
+        R"({"a":{"k":1}})"},
+       {R"(1.000000000 {job="test"} "{\"a\":null}" <a=null, b=null, c=null, job="test">)",
+        R"(1.000000000 {job="test"} "plain" <job="test">)",
+        R"(1.000000000 {job="test"} "{\"b\":\"y;z\"}" <a=null, b="y;z", c=null, job="test">)",
+        R"(1.000000000 {job="test"} "{\"a\":\"x;1\"}" <a="x;1", b=null, c=null, job="test">)",
+        R"(1.000000000 {job="test"} "{\"a\":{\"k\":1}}" <a="{\"k\":1}", b=null, c=null, job="test">)",
+        "drops: drop_stage: 1, 24"}},
+      {"an expression is not anchored",
+       "- json: {expressions: {a: , b: , c: }}\n"
+       "- drop: {source: a, expression: x}\n",
+       {R"({"a":"x","b":1,"c":true})", R"({"a":null})", "plain", R"({"b":"y;z"})", R"({"a":"x;1"})",
+        R"({"a":{"k":1}})"},
+       {R"(1.000000000 {job="test"} "{\"a\":null}" <a=null, b=null, c=null, job="test">)",
+        R"(1.000000000 {job="test"} "plain" <job="test">)",
+        R"(1.000000000 {job="test"} "{\"b\":\"y;z\"}" <a=null, b="y;z", c=null, job="test">)",
+        R"(1.000000000 {job="test"} "{\"a\":{\"k\":1}}" <a="{\"k\":1}", b=null, c=null, job="test">)",
+        "drops: drop_stage: 2, 35"}},
+      {"a null never has a text",
+       "- json: {expressions: {a: , b: , c: }}\n"
+       "- drop: {source: [b, a], expression: '.'}\n",
+       {R"({"a":"x","b":1,"c":true})", R"({"a":null})", "plain", R"({"b":"y;z"})", R"({"a":"x;1"})",
+        R"({"a":{"k":1}})"},
+       {R"(1.000000000 {job="test"} "{\"a\":null}" <a=null, b=null, c=null, job="test">)",
+        R"(1.000000000 {job="test"} "plain" <job="test">)",
+        R"(1.000000000 {job="test"} "{\"b\":\"y;z\"}" <a=null, b="y;z", c=null, job="test">)",
+        R"(1.000000000 {job="test"} "{\"a\":\"x;1\"}" <a="x;1", b=null, c=null, job="test">)",
+        R"(1.000000000 {job="test"} "{\"a\":{\"k\":1}}" <a="{\"k\":1}", b=null, c=null, job="test">)",
+        "drops: drop_stage: 1, 24"}},
+      {"an expression over several",
+       "- json: {expressions: {a: , b: , c: }}\n"
+       "- drop: {source: [a, b, c], expression: '1;true'}\n",
+       {R"({"a":"x","b":1,"c":true})", R"({"a":null})", "plain", R"({"b":"y;z"})", R"({"a":"x;1"})",
+        R"({"a":{"k":1}})"},
+       {R"(1.000000000 {job="test"} "{\"a\":null}" <a=null, b=null, c=null, job="test">)",
+        R"(1.000000000 {job="test"} "plain" <job="test">)",
+        R"(1.000000000 {job="test"} "{\"b\":\"y;z\"}" <a=null, b="y;z", c=null, job="test">)",
+        R"(1.000000000 {job="test"} "{\"a\":\"x;1\"}" <a="x;1", b=null, c=null, job="test">)",
+        R"(1.000000000 {job="test"} "{\"a\":{\"k\":1}}" <a="{\"k\":1}", b=null, c=null, job="test">)",
+        "drops: drop_stage: 1, 24"}},
+      {"longer than",
+       "- json: {expressions: {a: , b: , c: }}\n"
+       "- drop: {longer_than: 8}\n",
+       {R"({"a":"x","b":1,"c":true})", R"({"a":null})", "plain", R"({"b":"y;z"})", R"({"a":"x;1"})",
+        R"({"a":{"k":1}})"},
+       {R"(1.000000000 {job="test"} "plain" <job="test">)", "drops: drop_stage: 5, 69"}},
+      {"longer than, with a unit",
+       "- json: {expressions: {a: , b: , c: }}\n"
+       "- drop: {longer_than: 8b}\n",
+       {R"({"a":"x","b":1,"c":true})", R"({"a":null})", "plain", R"({"b":"y;z"})", R"({"a":"x;1"})",
+        R"({"a":{"k":1}})"},
+       {R"(1.000000000 {job="test"} "plain" <job="test">)", "drops: drop_stage: 5, 69"}},
+      {"longer than much",
+       "- json: {expressions: {a: , b: , c: }}\n"
+       "- drop: {longer_than: 8kb}\n",
+       {R"({"a":"x","b":1,"c":true})", R"({"a":null})", "plain", R"({"b":"y;z"})", R"({"a":"x;1"})",
+        R"({"a":{"k":1}})"},
+       {R"(1.000000000 {job="test"} "{\"a\":\"x\",\"b\":1,\"c\":true}" <a="x", b=1, c=true, job="test">)",
+        R"(1.000000000 {job="test"} "{\"a\":null}" <a=null, b=null, c=null, job="test">)",
+        R"(1.000000000 {job="test"} "plain" <job="test">)",
+        R"(1.000000000 {job="test"} "{\"b\":\"y;z\"}" <a=null, b="y;z", c=null, job="test">)",
+        R"(1.000000000 {job="test"} "{\"a\":\"x;1\"}" <a="x;1", b=null, c=null, job="test">)",
+        R"(1.000000000 {job="test"} "{\"a\":{\"k\":1}}" <a="{\"k\":1}", b=null, c=null, job="test">)"}},
+      {"conditions are ANDed",
+       "- json: {expressions: {a: , b: , c: }}\n"
+       "- drop: {longer_than: 4, expression: plain}\n",
+       {R"({"a":"x","b":1,"c":true})", R"({"a":null})", "plain", R"({"b":"y;z"})", R"({"a":"x;1"})",
+        R"({"a":{"k":1}})"},
+       {R"(1.000000000 {job="test"} "{\"a\":\"x\",\"b\":1,\"c\":true}" <a="x", b=1, c=true, job="test">)",
+        R"(1.000000000 {job="test"} "{\"a\":null}" <a=null, b=null, c=null, job="test">)",
+        R"(1.000000000 {job="test"} "{\"b\":\"y;z\"}" <a=null, b="y;z", c=null, job="test">)",
+        R"(1.000000000 {job="test"} "{\"a\":\"x;1\"}" <a="x;1", b=null, c=null, job="test">)",
+        R"(1.000000000 {job="test"} "{\"a\":{\"k\":1}}" <a="{\"k\":1}", b=null, c=null, job="test">)",
+        "drops: drop_stage: 1, 5"}},
+      {"all of them",
+       "- json: {expressions: {a: , b: , c: }}\n"
+       "- drop: {longer_than: 30, source: a, value: x}\n",
+       {R"({"a":"x","b":1,"c":true})", R"({"a":null})", "plain", R"({"b":"y;z"})", R"({"a":"x;1"})",
+        R"({"a":{"k":1}})"},
+       {R"(1.000000000 {job="test"} "{\"a\":\"x\",\"b\":1,\"c\":true}" <a="x", b=1, c=true, job="test">)",
+        R"(1.000000000 {job="test"} "{\"a\":null}" <a=null, b=null, c=null, job="test">)",
+        R"(1.000000000 {job="test"} "plain" <job="test">)",
+        R"(1.000000000 {job="test"} "{\"b\":\"y;z\"}" <a=null, b="y;z", c=null, job="test">)",
+        R"(1.000000000 {job="test"} "{\"a\":\"x;1\"}" <a="x;1", b=null, c=null, job="test">)",
+        R"(1.000000000 {job="test"} "{\"a\":{\"k\":1}}" <a="{\"k\":1}", b=null, c=null, job="test">)"}},
+      {"a reason",
+       "- json: {expressions: {a: , b: , c: }}\n"
+       "- drop: {source: b, drop_counter_reason: my reason}\n",
+       {R"({"a":"x","b":1,"c":true})", R"({"a":null})", "plain", R"({"b":"y;z"})", R"({"a":"x;1"})",
+        R"({"a":{"k":1}})"},
+       {R"(1.000000000 {job="test"} "plain" <job="test">)", "drops: my reason: 5, 69"}},
+      {"an empty reason is the default",
+       "- json: {expressions: {a: , b: , c: }}\n"
+       "- drop: {source: b, drop_counter_reason: ''}\n",
+       {R"({"a":"x","b":1,"c":true})", R"({"a":null})", "plain", R"({"b":"y;z"})", R"({"a":"x;1"})",
+        R"({"a":{"k":1}})"},
+       {R"(1.000000000 {job="test"} "plain" <job="test">)", "drops: drop_stage: 5, 69"}},
+      {"option names in any case",
+       "- json: {expressions: {a: , b: , c: }}\n"
+       "- drop: {Source: a, VALUE: x}\n",
+       {R"({"a":"x","b":1,"c":true})", R"({"a":null})", "plain", R"({"b":"y;z"})", R"({"a":"x;1"})",
+        R"({"a":{"k":1}})"},
+       {R"(1.000000000 {job="test"} "{\"a\":null}" <a=null, b=null, c=null, job="test">)",
+        R"(1.000000000 {job="test"} "plain" <job="test">)",
+        R"(1.000000000 {job="test"} "{\"b\":\"y;z\"}" <a=null, b="y;z", c=null, job="test">)",
+        R"(1.000000000 {job="test"} "{\"a\":\"x;1\"}" <a="x;1", b=null, c=null, job="test">)",
+        R"(1.000000000 {job="test"} "{\"a\":{\"k\":1}}" <a="{\"k\":1}", b=null, c=null, job="test">)",
+        "drops: drop_stage: 1, 24"}},
+      {"a number as the expression",
+       "- json: {expressions: {a: , b: , c: }}\n"
+       "- drop: {expression: 1}\n",
+       {R"({"a":"x","b":1,"c":true})", R"({"a":null})", "plain", R"({"b":"y;z"})", R"({"a":"x;1"})",
+        R"({"a":{"k":1}})"},
+       {R"(1.000000000 {job="test"} "{\"a\":null}" <a=null, b=null, c=null, job="test">)",
+        R"(1.000000000 {job="test"} "plain" <job="test">)",
+        R"(1.000000000 {job="test"} "{\"b\":\"y;z\"}" <a=null, b="y;z", c=null, job="test">)",
+        "drops: drop_stage: 3, 48"}},
+      {"a null option is absent",
+       "- json: {expressions: {a: , b: , c: }}\n"
+       "- drop: {source: a, value: null}\n",
+       {R"({"a":"x","b":1,"c":true})", R"({"a":null})", "plain", R"({"b":"y;z"})", R"({"a":"x;1"})",
+        R"({"a":{"k":1}})"},
+       {R"(1.000000000 {job="test"} "plain" <job="test">)", "drops: drop_stage: 5, 69"}},
+  });
+}
+
+TEST(DropStage, NamesBadOptions) {
+  ExpectBadOptions("drop", {"", "{}", "{drop_counter_reason: x}", "{separator: ';'}", "{value: x}",
+                            "{source: a, value: x, expression: y}", "{expression: '('}", "{longer_than: x}",
+                            "{longer_than: 1.5}", "{longer_than: -1}", "{older_than: 1d}", "{older_than: 5}",
+                            "{source: 5}", "{source: [a, 5]}", "{source: {a: b}}"});
+}
+
+TEST(DropStage, DropsLinesOlderThanAnAge) {
+  StageHarness run(
+      "- regex: {expression: '(?P<t>\\d+)'}\n- timestamp: {source: t, format: Unix}\n- drop: {older_than: "
+      "1h}\n");
+  ASSERT_EQ(run.problems(), "");
+  run.SetWall(10'000'000'000'000);  // 10000 seconds: an hour ago was 6400
+  EXPECT_EQ(run.Push({"6399", "6400", "6401", "20000"}),
+            "6400.000000000 {} \"6400\"\n6401.000000000 {} \"6401\"\n20000.000000000 {} \"20000\"\n");
+  EXPECT_EQ(run.Drops(), "drop_stage: 1, 4\n");
+  EXPECT_EQ(run.file().dropped_lines.load(), 1u);
+  EXPECT_EQ(*run.file().last_drop.load(), "pipeline_stages[2].drop");
+}
+
+}  // namespace
+}  // namespace agent::test
