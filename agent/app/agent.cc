@@ -1,0 +1,255 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/app/agent.h"
+
+#include <algorithm>
+#include <condition_variable>
+#include <csignal>
+#include <random>
+#include <thread>
+
+#include "agent/app/internal/lane_thread.h"
+#include "agent/app/internal/net_thread.h"
+#include "agent/app/internal/signals.h"
+#include "agent/app/ledger.h"
+#include "agent/app/observer.h"
+#include "agent/app/targets.h"
+#include "agent/core/log.h"
+#include "agent/http/client.h"
+#include "agent/platform/watcher.h"
+#include "agent/push/push.h"
+#include "agent/runtime/loop.h"
+#include "agent/source/tailer.h"
+
+namespace agent::app {
+namespace {
+
+constexpr Duration kIdleCheck = std::chrono::milliseconds(5);
+
+// Files of a chain go to one lane, so that their lines stay in order.
+class LaneRouter final : public FileSink {
+ public:
+  void Use(std::vector<std::unique_ptr<LaneThread>>& lanes) { lanes_ = &lanes; }
+  void Add(std::shared_ptr<TailedFile> file) override {
+    flow::Lane& lane = LaneOf(*file);
+    lane.Add(std::move(file));
+  }
+  void Readable(const std::shared_ptr<TailedFile>& file) override { LaneOf(*file).Readable(file); }
+
+ private:
+  flow::Lane& LaneOf(const TailedFile& file) { return (*lanes_)[file.chain % lanes_->size()]->lane(); }
+  std::vector<std::unique_ptr<LaneThread>>* lanes_ = nullptr;
+};
+
+// Deliveries go back to the lane that made the batch.
+class DeliveryRouter final : public DeliverySink {
+ public:
+  void Use(std::vector<std::unique_ptr<LaneThread>>& lanes) { lanes_ = &lanes; }
+  void Settled(Delivery delivery) override {
+    flow::Lane& lane = (*lanes_)[delivery.batch->lane]->lane();
+    lane.Settled(std::move(delivery));
+  }
+
+ private:
+  std::vector<std::unique_ptr<LaneThread>>* lanes_ = nullptr;
+};
+
+// Targets that label by path do so here, once per file.
+LabelMap LabelsOfFile(const Target& target, const std::string& path) {
+  if (!target.resolve) return source::LabelsOf(target, path);
+  LabelMap labels = target.labels;
+  std::string why;
+  target.resolve(path, labels, why);
+  return labels;
+}
+
+batch::BatcherOptions BatcherOptionsOf(const push::ClientOptions& client, uint32_t index, const Limits& limits) {
+  batch::BatcherOptions options;
+  options.client = index;
+  options.tenant = client.tenant_id;
+  options.external_labels = client.external_labels;
+  options.batch_size = client.batch_size;
+  options.batch_wait = client.batch_wait;
+  options.max_line_size = limits.max_line_size;
+  options.max_line_size_truncate = limits.max_line_size_truncate;
+  options.max_streams = limits.max_streams;
+  options.shards = client.parallel;
+  return options;
+}
+
+flow::LaneOptions LaneOptionsOf(const Settings& settings, uint32_t index) {
+  flow::LaneOptions options;
+  options.index = index;
+  for (const ScrapeConfig& scrape : settings.scrapes) options.pipelines.push_back(scrape.pipeline);
+  for (size_t i = 0; i < settings.clients.size(); ++i) {
+    options.clients.push_back(BatcherOptionsOf(settings.clients[i], static_cast<uint32_t>(i), settings.limits));
+  }
+  return options;
+}
+
+}  // namespace
+
+struct Agent::Impl {
+  Impl(CommandLine l, std::shared_ptr<const Settings> s, metrics::Registry& r)
+      : line(std::move(l)), settings(std::move(s)), registry(r), budget(line.memory_limit), ledger(registry) {}
+
+  Status Start();
+  Status StartTailer();
+  void RunEvents();
+  void RunTailer();
+  void Shutdown();
+  bool LanesIdle() const {
+    return std::all_of(lanes.begin(), lanes.end(), [](const auto& lane) { return lane->idle(); });
+  }
+  // Runs on the io thread and waits for it.
+  void OnIo(std::function<void()> call);
+
+  const CommandLine line;
+  const std::shared_ptr<const Settings> settings;
+  metrics::Registry& registry;
+  Clock& clock = SystemClock();
+  ByteBudget budget;
+  Ledger ledger;
+  std::unique_ptr<AgentObserver> observer;
+  DeliveryRouter deliveries;
+  LaneRouter router;
+  std::unique_ptr<http::Client> http;
+  std::unique_ptr<push::Pusher> pusher;
+  std::vector<std::unique_ptr<LaneThread>> lanes;
+  std::unique_ptr<source::Positions> positions;
+  std::unique_ptr<platform::Watcher> watcher;
+  runtime::Loop io{"io"};
+  std::unique_ptr<source::Tailer> tailer;
+  std::unique_ptr<Targets> targets;
+  std::unique_ptr<runtime::Watch> events;
+  std::unique_ptr<runtime::Timer> events_timer;  // a rush of events: look again later
+  std::unique_ptr<runtime::Timer> tailer_timer;
+  std::unique_ptr<NetThread> net;
+  bool started = false;
+};
+
+void Agent::Impl::OnIo(std::function<void()> call) {
+  std::mutex mutex;
+  std::condition_variable done;
+  bool finished = false;
+  io.Post([&] {
+    call();
+    const std::lock_guard lock(mutex);
+    finished = true;
+    done.notify_one();
+  });
+  std::unique_lock lock(mutex);
+  done.wait(lock, [&] { return finished; });
+}
+
+void Agent::Impl::RunTailer() {
+  const MonoTime now = clock.Now();
+  tailer->Tick(now);
+  targets->Tick(now);
+  tailer_timer->At(std::min(tailer->NextDeadline(), targets->NextDeadline()));
+}
+
+void Agent::Impl::RunEvents() {
+  const Duration pause = tailer->HandleEvents(clock.Now());
+  if (pause > Duration{}) {
+    events.reset();
+    events_timer->At(clock.Now() + pause);
+  } else if (events == nullptr) {
+    events = std::make_unique<runtime::Watch>(io, tailer->event_fd(), [this] { RunEvents(); });
+  }
+  tailer_timer->At(std::min(tailer->NextDeadline(), targets->NextDeadline()));
+}
+
+Status Agent::Impl::StartTailer() {
+  auto opened = source::Positions::Open(platform::RealFs(), settings->positions, source::PositionsMetrics::In(registry));
+  if (!opened) return Forward(opened);
+  positions = std::move(*opened);
+  auto made = platform::MakeInotify();
+  if (made) {
+    watcher = std::move(*made);
+  } else {
+    LogWarn("inotify cannot be used; files are polled", {{"err", made.error().what}});
+  }
+  source::TailerParts parts{.fs = platform::RealFs(),
+                            .watcher = watcher.get(),
+                            .clock = clock,
+                            .positions = *positions,
+                            .sink = router,
+                            .losses = *observer,
+                            .metrics = source::TailerMetrics::In(registry),
+                            .labels_of = &LabelsOfFile};
+  tailer = std::make_unique<source::Tailer>(settings->tail, std::move(parts), clock.Now());
+  targets = std::make_unique<Targets>(*settings, *tailer, registry);
+  events_timer = std::make_unique<runtime::Timer>(io, [this] { RunEvents(); });
+  tailer_timer = std::make_unique<runtime::Timer>(io, [this] { RunTailer(); });
+  io.Post([this] {
+    targets->Start(clock.Now());
+    RunEvents();
+    RunTailer();
+  });
+  return {};
+}
+
+Status Agent::Impl::Start() {
+  http = std::make_unique<http::Client>("sluice");
+  observer = std::make_unique<AgentObserver>(ledger, registry, clock, settings->clients);
+  pusher = std::make_unique<push::Pusher>(settings->clients, *http, registry, deliveries, std::random_device{}());
+  for (uint32_t i = 0; i < static_cast<uint32_t>(line.lanes); ++i) {
+    lanes.push_back(std::make_unique<LaneThread>(LaneOptionsOf(*settings, i), budget, *pusher, *observer, clock));
+  }
+  router.Use(lanes);
+  deliveries.Use(lanes);
+  if (Status tailing = StartTailer(); !tailing) return tailing;
+  net = std::make_unique<NetThread>(*http, *pusher, clock);
+  net->Start();
+  for (const auto& lane : lanes) lane->Start();
+  io.Start();
+  started = true;
+  return {};
+}
+
+// Construction reversed: stop reading, let the lanes send what they have, let the
+// pusher deliver it, save what was stored; then the threads end.
+void Agent::Impl::Shutdown() {
+  const MonoTime deadline = clock.Now() + line.shutdown_timeout;
+  LogInfo("shutting down", {{"most_seconds", std::chrono::duration<double>(line.shutdown_timeout).count()}});
+  OnIo([this] {
+    events.reset();
+    events_timer->At(kNever);
+    tailer_timer->At(kNever);
+  });
+  for (const auto& lane : lanes) lane->lane().Stop(false);
+  net->StopPushing(deadline);
+  while (!LanesIdle() && clock.Now() < deadline + std::chrono::seconds(1)) std::this_thread::sleep_for(kIdleCheck);
+  OnIo([this] { tailer->Save(clock.Now()); });
+  net->Join();
+  for (const auto& lane : lanes) lane->Join();
+  io.Stop();
+  io.Join();
+  LogInfo("stopped");
+}
+
+Agent::Agent(CommandLine line, std::shared_ptr<const Settings> settings, metrics::Registry& registry)
+    : impl_(std::make_unique<Impl>(std::move(line), std::move(settings), registry)) {}
+
+Agent::~Agent() {
+  if (impl_->started) impl_->Shutdown();
+}
+
+Status Agent::Start() {
+  Signals::Block();
+  return impl_->Start();
+}
+
+int Agent::RunUntilSignal() {
+  while (true) {
+    const int signal = Signals::Wait();
+    if (signal == SIGHUP) continue;
+    LogInfo("signal received", {{"signal", signal == SIGINT ? "SIGINT" : "SIGTERM"}});
+    break;
+  }
+  impl_->Shutdown();
+  impl_->started = false;
+  return 0;
+}
+
+}  // namespace agent::app

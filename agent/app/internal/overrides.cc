@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/app/internal/overrides.h"
+
+#include <algorithm>
+#include <vector>
+
+#include "agent/http/options.h"
+
+namespace agent::app {
+namespace {
+
+constexpr std::string_view kPushPath = "/loki/api/v1/push";
+
+std::string_view TrimQuotes(std::string_view text) {
+  while (!text.empty() && text.front() == '"') text.remove_prefix(1);
+  while (!text.empty() && text.back() == '"') text.remove_suffix(1);
+  return text;
+}
+
+// One CSV record: fields may be quoted, a doubled quote is one.
+Result<std::vector<std::string>> SplitCsv(std::string_view text) {
+  std::vector<std::string> fields(1);
+  bool quoted = false;
+  for (size_t i = 0; i < text.size(); ++i) {
+    const char c = text[i];
+    if (quoted && c == '"' && i + 1 < text.size() && text[i + 1] == '"') {
+      fields.back() += '"';
+      ++i;
+    } else if (c == '"') {
+      quoted = !quoted;
+    } else if (c == ',' && !quoted) {
+      fields.emplace_back();
+    } else {
+      fields.back() += c;
+    }
+  }
+  if (quoted) return Fail(Code::kConfig, "\"" + std::string(text) + "\" has a quote that is not closed");
+  return fields;
+}
+
+// "http://loki:3100" is taken for its push path.
+std::string PushUrl(std::string url) {
+  const size_t scheme = url.find("://");
+  if (scheme == std::string::npos) return url;
+  const size_t path = url.find('/', scheme + 3);
+  if (path == std::string::npos) return url.append(kPushPath);
+  if (path + 1 == url.size()) return url.substr(0, path).append(kPushPath);
+  return url;
+}
+
+push::ClientOptions ClientFromFlags(const CommandLine& line, std::string url) {
+  const CommandLine::Overrides& o = line.overrides;
+  push::ClientOptions client;
+  client.url = std::move(url);
+  client.tenant_id = o.tenant_id;
+  client.batch_wait = o.batch_wait;
+  client.batch_size = static_cast<uint64_t>(std::max<int64_t>(o.batch_size, 1));
+  client.timeout = o.client_timeout;
+  client.backoff.min_period = o.min_backoff;
+  client.backoff.max_period = o.max_backoff;
+  // Only an explicit number of tries may lose data.
+  client.backoff.max_retries = line.WasSet("client.max-retries") ? static_cast<uint64_t>(std::max<int64_t>(o.max_retries, 0)) : 0;
+  client.drop_rate_limited_batches = o.drop_rate_limited;
+  if (auto labels = ParseExternalLabels(o.external_labels)) client.external_labels = std::move(*labels);
+  return client;
+}
+
+void ApplyServer(const CommandLine& line, admin::ServerOptions& server, Diagnostics& diagnostics) {
+  const CommandLine::Overrides& o = line.overrides;
+  const auto set = [&line](std::string_view flag) { return line.WasSet(flag); };
+  if (set("server.disable")) server.disable = o.server_disable;
+  if (set("server.enable-runtime-reload")) server.enable_runtime_reload = o.runtime_reload;
+  if (set("server.http-listen-network")) server.network = o.http_listen_network;
+  if (set("server.http-listen-address")) server.address = o.http_listen_address;
+  if (set("server.http-listen-port")) {
+    if (o.http_listen_port < 0 || o.http_listen_port > 65535) {
+      diagnostics.AddError({}, "-server.http-listen-port",
+                           std::to_string(o.http_listen_port) + " is no port; ports are 0 to 65535");
+    } else {
+      server.port = static_cast<uint16_t>(o.http_listen_port);
+    }
+  }
+  if (set("server.http-conn-limit")) server.conn_limit = static_cast<uint32_t>(std::max<int64_t>(o.http_conn_limit, 0));
+  if (set("server.path-prefix")) server.path_prefix = o.http_path_prefix;
+  if (set("server.graceful-shutdown-timeout")) server.graceful_shutdown_timeout = o.graceful_shutdown;
+  if (set("server.http-read-timeout")) server.read_timeout = o.http_read_timeout;
+  if (set("server.http-write-timeout")) server.write_timeout = o.http_write_timeout;
+  if (set("server.http-idle-timeout")) server.idle_timeout = o.http_idle_timeout;
+  if (set("server.register-instrumentation")) server.register_instrumentation = o.register_instrumentation;
+  if (set("log.level") && !admin::ParseLogLevel(o.log_level, server.log_level)) {
+    diagnostics.AddError({}, "-log.level", "\"" + o.log_level + "\" is no level; use debug, info, warn or error");
+  }
+  if (set("log.format")) server.log_json = o.log_format == "json";
+}
+
+}  // namespace
+
+Result<LabelMap> ParseExternalLabels(std::string_view text) {
+  LabelMap labels;
+  if (text.empty()) return labels;
+  std::vector<std::string> fields;
+  if (std::count(text.begin(), text.end(), '=') == 1) {
+    fields.emplace_back(TrimQuotes(text));
+  } else {
+    auto split = SplitCsv(text);
+    if (!split) return Forward(split);
+    fields = std::move(*split);
+  }
+  for (const std::string& field : fields) {
+    const size_t equals = field.find('=');
+    if (equals == std::string::npos || equals == 0) {
+      return Fail(Code::kConfig, "\"" + field + "\" is not of the form name=value");
+    }
+    labels[field.substr(0, equals)] = field.substr(equals + 1);
+  }
+  return labels;
+}
+
+void ApplyOverrides(const CommandLine& line, const std::string& loki_url, Settings& settings,
+                    Diagnostics& diagnostics) {
+  const CommandLine::Overrides& o = line.overrides;
+  if (!o.client_url.empty()) {
+    settings.clients.push_back(ClientFromFlags(line, PushUrl(o.client_url)));
+  } else if (settings.clients.empty() && !loki_url.empty()) {
+    settings.clients.push_back(ClientFromFlags(line, PushUrl(loki_url)));
+    if (Status checked = http::CheckUrl(settings.clients.back().url); !checked) {
+      diagnostics.AddError({}, "$LOKI_URL", checked.error().what);
+    }
+  }
+  const auto set = [&line](std::string_view flag) { return line.WasSet(flag); };
+  if (set("positions.file")) settings.positions.filename = o.positions_file;
+  if (set("positions.sync-period")) settings.positions.sync_period = o.positions_sync;
+  if (set("positions.ignore-invalid-yaml")) settings.positions.ignore_invalid_yaml = o.positions_ignore_invalid;
+  if (set("target.sync-period")) settings.tail.sync_period = o.target_sync;
+  if (set("file-watch.min_poll_frequency")) settings.tail.poll_period = o.min_poll;
+  if (set("file-watch.max_poll_frequency")) settings.tail.longest_poll = o.max_poll;
+  Limits& limits = settings.limits;
+  if (set("limit.readline-rate")) limits.readline_rate = o.readline_rate;
+  if (set("limit.readline-burst")) limits.readline_burst = o.readline_burst;
+  if (set("limit.readline-rate-enabled")) limits.readline_rate_enabled = o.readline_rate_enabled;
+  if (set("limit.readline-rate-drop")) limits.readline_rate_drop = o.readline_rate_drop;
+  if (set("max-streams")) limits.max_streams = static_cast<uint32_t>(std::max<int64_t>(o.max_streams, 0));
+  if (set("max-line-size")) limits.max_line_size = o.max_line_size;
+  if (set("max-line-size-truncate")) limits.max_line_size_truncate = o.max_line_size_truncate;
+  settings.tail.pinned_bytes = limits.pinned_bytes;
+  ApplyServer(line, settings.server, diagnostics);
+}
+
+}  // namespace agent::app

@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/app/ledger.h"
+
+#include "agent/core/log.h"
+
+namespace agent::app {
+
+void Ledger::Lose(std::string_view pod, std::string_view reason, uint64_t lines, uint64_t bytes,
+                  std::string_view detail, bool intended, MonoTime now, WallNanos wall) {
+  const metrics::Labels labels = {{"reason", std::string(reason)}};
+  registry_.GetCounter("sluice_lost_lines_total", "Lines not delivered, by reason", labels)
+      .Add(static_cast<double>(lines));
+  registry_.GetCounter("sluice_lost_bytes_total", "Bytes not delivered, by reason", labels)
+      .Add(static_cast<double>(bytes));
+  Sum to_log;
+  {
+    MutexLock lock(mutex_);
+    Key key{std::string(pod), std::string(reason)};
+    if (entries_.size() >= kTopPods && !entries_.contains(key)) key.first = "other";
+    const bool fresh = !entries_.contains(key);
+    Entry& entry = entries_[key];
+    entry.row.pod = key.first;
+    entry.row.reason = key.second;
+    entry.row.sum.lines += lines;
+    entry.row.sum.bytes += bytes;
+    entry.row.detail = detail;
+    entry.row.last = wall;
+    if (intended) return;
+    lost_.lines += lines;
+    lost_.bytes += bytes;
+    entry.unlogged.lines += lines;
+    entry.unlogged.bytes += bytes;
+    if (!fresh && now - entry.logged < kLogEvery) return;
+    entry.logged = now;
+    to_log = std::exchange(entry.unlogged, Sum{});
+  }
+  LogError("log lines were lost", {{"pod", pod},
+                                   {"reason", reason},
+                                   {"lines", to_log.lines},
+                                   {"bytes", to_log.bytes},
+                                   {"detail", detail}});
+}
+
+std::vector<Ledger::Row> Ledger::Rows() const {
+  MutexLock lock(mutex_);
+  std::vector<Row> rows;
+  for (const auto& [key, entry] : entries_) rows.push_back(entry.row);
+  return rows;
+}
+
+Ledger::Sum Ledger::Lost() const {
+  MutexLock lock(mutex_);
+  return lost_;
+}
+
+std::string PodOf(const LabelMap& labels) {
+  const auto name_space = labels.find("namespace");
+  const auto pod = labels.find("pod");
+  if (pod != labels.end()) {
+    return (name_space == labels.end() ? std::string() : name_space->second + "/") + pod->second;
+  }
+  const auto file = labels.find("filename");
+  return file != labels.end() ? file->second : FormatLabels(labels);
+}
+
+}  // namespace agent::app

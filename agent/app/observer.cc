@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/app/observer.h"
+
+#include "agent/http/options.h"
+
+namespace agent::app {
+namespace {
+
+std::string PodOfRecord(const Record& record) { return PodOf(record.labels->ToMap()); }
+
+std::string PodOfFile(const TailedFile& file) {
+  return file.labels.contains("pod") ? PodOf(file.labels) : file.path;
+}
+
+// The pod of a stream's label text, `{namespace="a", pod="b"}`; else the text.
+std::string PodOfStream(const std::string& stream) {
+  const auto value = [&stream](const std::string& name) -> std::string {
+    for (const char* before : {"{", " "}) {
+      const std::string key = before + name + "=\"";
+      const size_t at = stream.find(key);
+      if (at == std::string::npos) continue;
+      const size_t start = at + key.size();
+      return stream.substr(start, stream.find('"', start) - start);
+    }
+    return {};
+  };
+  const std::string pod = value("pod");
+  if (pod.empty()) return stream;
+  const std::string name_space = value("namespace");
+  return name_space.empty() ? pod : name_space + "/" + pod;
+}
+
+}  // namespace
+
+AgentObserver::AgentObserver(Ledger& ledger, metrics::Registry& registry, Clock& clock,
+                             const std::vector<push::ClientOptions>& clients)
+    : ledger_(ledger),
+      registry_(registry),
+      clock_(clock),
+      delivery_seconds_(registry.GetHistogram("sluice_delivery_seconds",
+                                              "From the first entry of a batch to Loki having stored it", {},
+                                              {.05, .1, .25, .5, 1, 1.1, 1.5, 2, 5, 10, 30, 60, 300})) {
+  for (const push::ClientOptions& client : clients) clients_.push_back({http::HostOf(client.url), client.tenant_id});
+}
+
+void AgentObserver::Count(const char* what, uint32_t client, const Record& record, const char* reason, double entries,
+                          double bytes) {
+  const std::string* own = record.labels->Find("__tenant_id__");
+  const metrics::Labels labels = {{"host", clients_[client].host},
+                                  {"tenant", own != nullptr ? *own : clients_[client].tenant},
+                                  {"reason", reason}};
+  const std::string name = std::string("promtail_") + what;
+  const std::string verb = std::string(what) == "dropped" ? "dropped" : "changed";
+  registry_.GetCounter(name + "_entries_total", "Number of log entries " + verb + " before sending", labels).Add(entries);
+  registry_.GetCounter(name + "_bytes_total", "Number of bytes " + verb + " before sending", labels).Add(bytes);
+}
+
+void AgentObserver::Limited(uint32_t client, batch::BatchEvents::Kind kind, const Record& record, uint64_t bytes) {
+  using Kind = batch::BatchEvents::Kind;
+  if (kind == Kind::kLineTruncated) {
+    Count("mutated", client, record, "line_too_long", 1, static_cast<double>(bytes));
+    return;
+  }
+  const char* reason = kind == Kind::kLineTooLong ? "line_too_long" : "stream_limited";
+  Count("dropped", client, record, reason, 1, static_cast<double>(bytes));
+  ledger_.Lose(PodOfRecord(record), reason, 1, bytes,
+               kind == Kind::kLineTooLong ? "longer than limits_config.max_line_size"
+                                          : "more streams in a batch than limits_config.max_streams",
+               true, clock_.Now(), clock_.Wall());
+}
+
+void AgentObserver::Refused(const PushBatch&, const Refusal& refusal) {
+  ledger_.Lose(PodOfStream(refusal.stream), refusal.reason, refusal.entries, refusal.bytes, refusal.detail, false,
+               clock_.Now(), clock_.Wall());
+}
+
+void AgentObserver::Stored(const PushBatch& batch, MonoTime now) {
+  last_stored_.store(clock_.Wall(), std::memory_order_relaxed);
+  delivery_seconds_.Observe(std::chrono::duration<double>(now - batch.opened).count());
+}
+
+void AgentObserver::Abandoned(const TailedFile&, uint64_t) {
+  // source/ has reported the loss with its reason (Lost); the lane only stops reading.
+}
+
+void AgentObserver::Lost(const source::Loss& loss) {
+  const std::string pod = loss.file != nullptr ? PodOfFile(*loss.file) : loss.path;
+  ledger_.Lose(pod, source::NameOf(loss.reason), 0, loss.bytes, loss.path, false, clock_.Now(), clock_.Wall());
+}
+
+}  // namespace agent::app

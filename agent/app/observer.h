@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the lanes and the tailer report, turned into the ledger, metrics and the last
+// rules on labels. Thread-safe: lanes call in from their threads.
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "agent/app/ledger.h"
+#include "agent/flow/observer.h"
+#include "agent/metrics/registry.h"
+#include "agent/platform/clock.h"
+#include "agent/push/options.h"
+#include "agent/source/loss.h"
+
+namespace agent::app {
+
+class AgentObserver final : public flow::Observer, public source::LossObserver {
+ public:
+  AgentObserver(Ledger& ledger, metrics::Registry& registry, Clock& clock,
+                const std::vector<push::ClientOptions>& clients);
+
+  void Limited(uint32_t client, batch::BatchEvents::Kind kind, const Record& record, uint64_t bytes) override;
+  void Refused(const PushBatch& batch, const Refusal& refusal) override;
+  void Stored(const PushBatch& batch, MonoTime now) override;
+  void Abandoned(const TailedFile& file, uint64_t unread) override;
+  void Lost(const source::Loss& loss) override;
+
+  // Wall time of the last batch that Loki stored; 0 = none yet.
+  WallNanos last_stored() const { return last_stored_.load(std::memory_order_relaxed); }
+
+ private:
+  struct ClientNames {
+    std::string host;
+    std::string tenant;
+  };
+  void Count(const char* what, uint32_t client, const Record& record, const char* reason, double entries,
+             double bytes);
+
+  Ledger& ledger_;
+  metrics::Registry& registry_;
+  Clock& clock_;
+  std::vector<ClientNames> clients_;
+  metrics::Histogram& delivery_seconds_;
+  std::atomic<WallNanos> last_stored_{0};
+};
+
+}  // namespace agent::app

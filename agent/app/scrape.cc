@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/app/scrape.h"
+
+#include <algorithm>
+#include <array>
+
+#include "agent/app/internal/static_configs.h"
+#include "agent/config/decode.h"
+#include "agent/kube/pod_path.h"
+
+namespace agent::app {
+namespace {
+
+constexpr std::string_view kSeeTable = "see the table of scrape kinds in docs/CONFIGURATION.md";
+
+// Promtail's scrape kinds that are not built here.
+constexpr std::array kOtherKinds = {
+    "journal",        "syslog",         "gcplog",        "loki_push_api", "windows_events",
+    "kafka",          "azure_event_hubs", "gelf",        "cloudflare",    "docker_sd_configs",
+    "heroku_drain",   "dns_sd_configs", "consul_sd_configs", "consulagent_sd_configs",
+    "digitalocean_sd_configs", "dockerswarm_sd_configs", "serverset_sd_configs", "nerve_sd_configs",
+    "marathon_sd_configs", "gce_sd_configs", "ec2_sd_configs", "openstack_sd_configs", "azure_sd_configs",
+    "triton_sd_configs"};
+
+void DecodePodLogs(const config::Node& node, const std::string& path, ScrapeConfig& out, Diagnostics& diagnostics) {
+  out.pod_logs.enabled = true;
+  config::MapReader reader(node, path, diagnostics);
+  reader.String("root", out.pod_logs.root);
+  if (out.pod_logs.root.empty() || out.pod_logs.root.front() != '/') {
+    reader.Error("root", "\"" + out.pod_logs.root + "\" is not an absolute path");
+  }
+  reader.Finish();
+}
+
+ScrapeConfig DecodeScrapeConfig(const config::Node& node, const std::string& path, Diagnostics& diagnostics,
+                                metrics::Registry& metrics) {
+  ScrapeConfig out;
+  out.path = path;
+  config::MapReader reader(node, path, diagnostics);
+  reader.Require("job_name", reader.String("job_name", out.job) && !out.job.empty());
+  out.relabel = label::DecodeRelabelRules(reader.Child("relabel_configs"), path + ".relabel_configs", diagnostics);
+  out.pipeline = stage::BuildPipeline(reader.Child("pipeline_stages"), path + ".pipeline_stages", out.job,
+                                      diagnostics, metrics);
+  const config::Node* static_configs = reader.Child("static_configs");
+  out.static_targets = StaticTargets(static_configs, path + ".static_configs", diagnostics);
+  out.file_sd_configs = reader.Child("file_sd_configs");
+  out.kubernetes_sd_configs = reader.Child("kubernetes_sd_configs");
+  out.decompression = reader.Child("decompression");
+  reader.String("encoding", out.encoding);
+  // `pod_logs:` alone, with nothing behind it, is a wish too.
+  for (const auto& [key, value] : node.members) {
+    if (key.scalar == "pod_logs") DecodePodLogs(value, path + ".pod_logs", out, diagnostics);
+  }
+  reader.Child("pod_logs");
+  bool other = false;
+  for (const char* kind : kOtherKinds) {
+    if (const config::Node* found = reader.Child(kind)) {
+      other = true;
+      diagnostics.AddError(found->place, path + "." + kind,
+                           "Sluice does not read from " + std::string(kind) + "; " + std::string(kSeeTable));
+    }
+  }
+  if (node.is_map() && !other && !out.pod_logs.enabled && static_configs == nullptr &&
+      out.file_sd_configs == nullptr && out.kubernetes_sd_configs == nullptr) {
+    reader.Error("", "no valid target scrape config defined for \"" + out.job +
+                         "\"; add static_configs, file_sd_configs, kubernetes_sd_configs or pod_logs");
+  }
+  reader.Finish();
+  return out;
+}
+
+void DropPrivateLabels(LabelMap& labels) {
+  std::erase_if(labels, [](const auto& label) { return label.first.starts_with("__"); });
+}
+
+std::string ValueOf(const LabelMap& labels, std::string_view name) {
+  const auto found = labels.find(name);
+  return found == labels.end() ? std::string() : found->second;
+}
+
+}  // namespace
+
+std::vector<ScrapeConfig> DecodeScrapeConfigs(const config::Node* list, Diagnostics& diagnostics,
+                                              metrics::Registry& metrics) {
+  std::vector<ScrapeConfig> out;
+  if (list == nullptr || list->is_null()) return out;
+  if (!list->is_sequence()) {
+    diagnostics.AddError(list->place, "scrape_configs", "must be a list");
+    return out;
+  }
+  for (size_t i = 0; i < list->items.size(); ++i) {
+    const std::string path = "scrape_configs[" + std::to_string(i) + "]";
+    out.push_back(DecodeScrapeConfig(list->items[i], path, diagnostics, metrics));
+    const auto same = std::find_if(out.begin(), out.end() - 1,
+                                   [&](const ScrapeConfig& other) { return other.job == out.back().job; });
+    if (same != out.end() - 1 && !out.back().job.empty()) {
+      diagnostics.AddError(list->items[i].place, path + ".job_name",
+                           "job_name \"" + out.back().job + "\" is used twice; names must differ");
+    }
+  }
+  return out;
+}
+
+TargetOrFailure MakeTarget(const ScrapeConfig& scrape, uint32_t index, const DiscoveredTarget& discovered,
+                           const std::string& host_name) {
+  TargetOrFailure out;
+  out.discovered = discovered.labels;
+  label::Relabelled relabelled = label::Relabel(scrape.relabel, discovered.labels);
+  if (!relabelled.kept) {
+    out.reason = "dropped";
+    out.why = "dropped by the relabelling rule at line " + std::to_string(relabelled.dropped_by->place.line);
+    return out;
+  }
+  LabelMap& labels = relabelled.labels;
+  const std::string host = ValueOf(labels, "__host__");
+  if (!host.empty() && host != host_name) {
+    out.reason = "wrong_host";
+    out.why = "its __host__ is \"" + host + "\", this host is \"" + host_name + "\"";
+    return out;
+  }
+  const std::string path = ValueOf(labels, "__path__");
+  if (path.empty()) {
+    out.reason = "no_path";
+    out.why = "it has no __path__ label";
+    return out;
+  }
+  auto target = std::make_shared<Target>();
+  target->job = scrape.job;
+  target->pipeline = index;
+  target->path = path;
+  target->exclude = ValueOf(labels, "__path_exclude__");
+  target->discovered = discovered.labels;
+  DropPrivateLabels(labels);
+  target->labels = std::move(labels);
+  out.target = std::move(target);
+  return out;
+}
+
+std::shared_ptr<const Target> MakePodLogsTarget(const ScrapeConfig& scrape, uint32_t index,
+                                                const std::string& node_name) {
+  auto target = std::make_shared<Target>();
+  target->job = scrape.job;
+  target->pipeline = index;
+  target->path = scrape.pod_logs.root + "/*/*/*.log";
+  target->filename_label = false;
+  target->resolve = [rules = scrape.relabel, node_name](const std::string& path, LabelMap& labels, std::string& why) {
+    const auto pod = kube::ParsePodPath(path);
+    if (!pod) {
+      why = "the path is not of the form NAMESPACE_POD_UID/CONTAINER/N.log";
+      return false;
+    }
+    LabelMap all = kube::MetaLabels(*pod, node_name);
+    all.merge(kube::DefaultLabels(*pod, node_name));
+    label::Relabelled relabelled = label::Relabel(rules, std::move(all));
+    if (!relabelled.kept) {
+      why = "dropped by the relabelling rule at line " + std::to_string(relabelled.dropped_by->place.line);
+      return false;
+    }
+    DropPrivateLabels(relabelled.labels);
+    labels = std::move(relabelled.labels);
+    return true;
+  };
+  return target;
+}
+
+}  // namespace agent::app

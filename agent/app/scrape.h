@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0
+// One entry of scrape_configs: where targets come from, how they are relabelled, and
+// the pipeline of their lines. Plain data; const once decoded.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "agent/config/node.h"
+#include "agent/core/diagnostics.h"
+#include "agent/label/relabel.h"
+#include "agent/metrics/registry.h"
+#include "agent/model/target.h"
+#include "agent/stage/pipeline.h"
+
+namespace agent::app {
+
+// `pod_logs`: Sluice's own source, the kubelet's log directory, labelled from paths.
+struct PodLogsOptions {
+  bool enabled = false;
+  std::string root = "/var/log/pods";
+};
+
+struct ScrapeConfig {
+  std::string job;
+  std::string path;  // key path, for messages: scrape_configs[0]
+  std::vector<label::RelabelRule> relabel;
+  std::shared_ptr<const stage::PipelinePlan> pipeline;
+  PodLogsOptions pod_logs;
+  std::vector<DiscoveredTarget> static_targets;
+  // The lists as they stand in the file; each discovery reads its own.
+  const config::Node* file_sd_configs = nullptr;
+  const config::Node* kubernetes_sd_configs = nullptr;
+  const config::Node* decompression = nullptr;
+  std::string encoding;
+};
+
+// Reads the list (null: none). Nodes that are pointed to must outlive the result.
+std::vector<ScrapeConfig> DecodeScrapeConfigs(const config::Node* list, Diagnostics& diagnostics,
+                                              metrics::Registry& metrics);
+
+// -- from what was discovered to targets --
+
+struct TargetOrFailure {
+  std::shared_ptr<const Target> target;  // or null, and:
+  std::string reason;                    // "dropped", "wrong_host", "no_path", as Promtail counts them
+  std::string why;                       // one sentence, for people
+  LabelMap discovered;
+};
+
+// Relabels one discovered target of scrape config `index`.
+TargetOrFailure MakeTarget(const ScrapeConfig& scrape, uint32_t index, const DiscoveredTarget& discovered,
+                           const std::string& host_name);
+
+// The one target of `pod_logs`: its files get their labels from their paths, through
+// the scrape config's relabelling.
+std::shared_ptr<const Target> MakePodLogsTarget(const ScrapeConfig& scrape, uint32_t index,
+                                                const std::string& node_name);
+
+}  // namespace agent::app

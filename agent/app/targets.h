@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+// From scrape configs to the tailer's targets: runs the discoveries, relabels what they
+// find, and keeps what people want to see of it (/targets, /service-discovery).
+// Threads: io thread only. Drivable: Tick(now) at NextDeadline().
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "agent/app/scrape.h"
+#include "agent/app/settings.h"
+#include "agent/metrics/registry.h"
+#include "agent/source/tailer.h"
+
+namespace agent::app {
+
+class Targets {
+ public:
+  // Borrows all three; they outlive it.
+  Targets(const Settings& settings, source::Tailer& tailer, metrics::Registry& registry);
+  ~Targets();
+
+  // The first targets of every scrape config.
+  void Start(MonoTime now);
+  void Tick(MonoTime now);
+  MonoTime NextDeadline() const;
+
+  // As of the last discovery, by scrape config.
+  const std::vector<std::vector<TargetOrFailure>>& all() const { return all_; }
+
+ private:
+  void Update(uint32_t scrape, std::vector<DiscoveredTarget> discovered, MonoTime now);
+
+  const Settings& settings_;
+  source::Tailer& tailer_;
+  metrics::Registry& registry_;
+  std::vector<std::vector<TargetOrFailure>> all_;
+  struct Discoveries;
+  std::unique_ptr<Discoveries> discoveries_;
+};
+
+}  // namespace agent::app
