@@ -45,10 +45,11 @@ done
 
 if ! docker image inspect debian:bookworm-slim >/dev/null 2>&1; then
   [[ -d $work/base/usr ]] || debootstrap --variant=minbase --include=ca-certificates bookworm "$work/base" http://deb.debian.org/debian >"$work/debootstrap.log"
-  # The machine's own way to its packages.
-  for file in /etc/apt/apt.conf.d/* /etc/apt/sources.list.d/*; do
-    case ${file##*/} in 9*artifact* | debian.sources) cp "$file" "$work/base${file%/*}/" ;; esac
+  # The machine's own way to its packages: proxies, mirrors.
+  for file in /etc/apt/apt.conf.d/*; do
+    if grep -qs '^Acquire' "$file"; then cp "$file" "$work/base/etc/apt/apt.conf.d/"; fi
   done
+  if [[ -e /etc/apt/sources.list.d/debian.sources ]]; then cp /etc/apt/sources.list.d/debian.sources "$work/base/etc/apt/sources.list.d/"; fi
   [[ ! -e $work/base/etc/apt/sources.list.d/debian.sources ]] || : >"$work/base/etc/apt/sources.list"
   tar -C "$work/base" -c . | docker import - debian:bookworm-slim >/dev/null
 fi
@@ -79,7 +80,7 @@ sink=$!
 for ((i = 0; i < 50; i++)); do [[ -s $work/port ]] && break; sleep 0.1; done
 container=$(docker run --detach --network=host --read-only --cap-drop=ALL --security-opt=no-new-privileges \
   --volume "$work/pods:/var/log/pods:ro" --volume "$work/state:/var/lib/sluice" sluice:test \
-  "--client.url=http://127.0.0.1:$(<"$work/port")/loki/api/v1/push")
+  "--client.url=http://127.0.0.1:$(<"$work/port")/loki/api/v1/push" --positions.file=/var/lib/sluice/positions.yaml)
 for ((i = 0; i < 200; i++)); do grep -qs "hello from the image" "$work/lines" && break; sleep 0.1; done
 docker stop --time 40 "$container" >/dev/null
 docker logs "$container" >"$work/container.log" 2>&1 || true
