@@ -114,8 +114,8 @@ def arrived(target) -> list[tuple[dict, int, list[str]]]:
         for entry in target.query_range('{namespace=~".+"}'):
             streams[tuple(sorted(entry.labels.items()))].append(entry.line)
         return [(dict(key), len(lines), lines[:2]) for key, lines in sorted(streams.items())]
-    rows = target.streams()["streams"]
-    return [(row["labels"], row["entries"], [line["line"] for line in row["lines"]][:2]) for row in rows]
+    rows = target.streams()
+    return [(row["labels"], row["entries"], [line["line"] for line in row["last"]][:2]) for row in rows]
 
 
 def show(streams) -> None:

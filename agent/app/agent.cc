@@ -191,7 +191,8 @@ Status Agent::Impl::StartTailer() {
 
 Status Agent::Impl::Start() {
   http = std::make_unique<http::Client>("sluice");
-  observer = std::make_unique<AgentObserver>(ledger, registry, clock, settings->clients);
+  observer = std::make_unique<AgentObserver>(ledger, registry, clock, settings->clients, settings->limits,
+                                             static_cast<uint32_t>(line.lanes));
   pusher = std::make_unique<push::Pusher>(settings->clients, *http, registry, deliveries, std::random_device{}());
   for (uint32_t i = 0; i < static_cast<uint32_t>(line.lanes); ++i) {
     lanes.push_back(std::make_unique<LaneThread>(LaneOptionsOf(*settings, i), budget, *pusher, *observer, clock));

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/app/observer.h"
 
+#include <algorithm>
+
 #include "agent/http/options.h"
 
 namespace agent::app {
@@ -33,13 +35,22 @@ std::string PodOfStream(const std::string& stream) {
 }  // namespace
 
 AgentObserver::AgentObserver(Ledger& ledger, metrics::Registry& registry, Clock& clock,
-                             const std::vector<push::ClientOptions>& clients)
+                             const std::vector<push::ClientOptions>& clients, const Limits& limits, uint32_t lanes)
     : ledger_(ledger),
       registry_(registry),
       clock_(clock),
       delivery_seconds_(registry.GetHistogram("sluice_delivery_seconds",
                                               "From the first entry of a batch to Loki having stored it", {},
-                                              {.05, .1, .25, .5, 1, 1.1, 1.5, 2, 5, 10, 30, 60, 300})) {
+                                              {.05, .1, .25, .5, 1, 1.1, 1.5, 2, 5, 10, 30, 60, 300})),
+      policy_(limits.policy, lanes, registry,
+              [this](const Record& record, std::string_view reason) {
+                Drop(record, reason, "limits_config.cardinality or max_active_streams");
+              }),
+      shares_(limits.share, [this](const Record& record, std::string_view reason) {
+        registry_.GetCounter("logentry_dropped_lines_total", "A count of all log lines dropped as a result of a pipeline stage",
+                             {{"reason", std::string(reason)}}).Add();
+        Drop(record, reason, "limits_config.readline_rate or namespaces");
+      }) {
   for (const push::ClientOptions& client : clients) clients_.push_back({http::HostOf(client.url), client.tenant_id});
 }
 
@@ -53,6 +64,17 @@ void AgentObserver::Count(const char* what, uint32_t client, const Record& recor
   const std::string verb = std::string(what) == "dropped" ? "dropped" : "changed";
   registry_.GetCounter(name + "_entries_total", "Number of log entries " + verb + " before sending", labels).Add(entries);
   registry_.GetCounter(name + "_bytes_total", "Number of bytes " + verb + " before sending", labels).Add(bytes);
+}
+
+void AgentObserver::Finalize(uint32_t lane, std::vector<Record*>& records, stage::StageContext& context) {
+  if (shares_.limits_lines()) {
+    context.pause_until = std::max(context.pause_until, shares_.Apply(records, context.now));
+  }
+  policy_.Apply(lane, records, context.arena, context.labels, context.wall, context.now);
+}
+
+void AgentObserver::Drop(const Record& record, std::string_view reason, std::string_view detail) {
+  ledger_.Lose(PodOfRecord(record), reason, 1, record.line.size(), detail, true, clock_.Now(), clock_.Wall());
 }
 
 void AgentObserver::Limited(uint32_t client, batch::BatchEvents::Kind kind, const Record& record, uint64_t bytes) {

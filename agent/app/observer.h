@@ -9,7 +9,9 @@
 #include <vector>
 
 #include "agent/app/ledger.h"
+#include "agent/app/settings.h"
 #include "agent/flow/observer.h"
+#include "agent/label/policy.h"
 #include "agent/metrics/registry.h"
 #include "agent/platform/clock.h"
 #include "agent/push/options.h"
@@ -20,8 +22,9 @@ namespace agent::app {
 class AgentObserver final : public flow::Observer, public source::LossObserver {
  public:
   AgentObserver(Ledger& ledger, metrics::Registry& registry, Clock& clock,
-                const std::vector<push::ClientOptions>& clients);
+                const std::vector<push::ClientOptions>& clients, const Limits& limits, uint32_t lanes);
 
+  void Finalize(uint32_t lane, std::vector<Record*>& records, stage::StageContext& context) override;
   void Limited(uint32_t client, batch::BatchEvents::Kind kind, const Record& record, uint64_t bytes) override;
   void Refused(const PushBatch& batch, const Refusal& refusal) override;
   void Stored(const PushBatch& batch, MonoTime now) override;
@@ -29,6 +32,8 @@ class AgentObserver final : public flow::Observer, public source::LossObserver {
   void Lost(const source::Loss& loss) override;
 
   // Wall time of the last batch that Loki stored; 0 = none yet.
+  label::Shares* shares() override { return &shares_; }
+  label::Policy& policy() { return policy_; }
   WallNanos last_stored() const { return last_stored_.load(std::memory_order_relaxed); }
 
  private:
@@ -36,6 +41,7 @@ class AgentObserver final : public flow::Observer, public source::LossObserver {
     std::string host;
     std::string tenant;
   };
+  void Drop(const Record& record, std::string_view reason, std::string_view detail);
   void Count(const char* what, uint32_t client, const Record& record, const char* reason, double entries,
              double bytes);
 
@@ -44,6 +50,8 @@ class AgentObserver final : public flow::Observer, public source::LossObserver {
   Clock& clock_;
   std::vector<ClientNames> clients_;
   metrics::Histogram& delivery_seconds_;
+  label::Policy policy_;
+  label::Shares shares_;
   std::atomic<WallNanos> last_stored_{0};
 };
 

@@ -4,9 +4,9 @@
 #include <algorithm>
 #include <array>
 
-#include "agent/app/internal/static_configs.h"
 #include "agent/config/decode.h"
 #include "agent/kube/pod_path.h"
+#include "agent/source/discovery.h"
 
 namespace agent::app {
 namespace {
@@ -42,11 +42,18 @@ ScrapeConfig DecodeScrapeConfig(const config::Node& node, const std::string& pat
   out.pipeline = stage::BuildPipeline(reader.Child("pipeline_stages"), path + ".pipeline_stages", out.job,
                                       diagnostics, metrics);
   const config::Node* static_configs = reader.Child("static_configs");
-  out.static_targets = StaticTargets(static_configs, path + ".static_configs", diagnostics);
-  out.file_sd_configs = reader.Child("file_sd_configs");
-  out.kubernetes_sd_configs = reader.Child("kubernetes_sd_configs");
-  out.decompression = reader.Child("decompression");
-  reader.String("encoding", out.encoding);
+  if (static_configs != nullptr) {
+    out.static_targets =
+        source::StaticTargets(source::DecodeStaticConfigs(*static_configs, path + ".static_configs", diagnostics));
+  }
+  const config::Node* file_sd = reader.Child("file_sd_configs");
+  if (file_sd != nullptr) out.file_sd = source::DecodeFileSdConfigs(*file_sd, path + ".file_sd_configs", diagnostics);
+  if (const config::Node* packed = reader.Child("decompression")) {
+    out.unpacking = source::DecodeDecompression(*packed, path + ".decompression", diagnostics);
+  }
+  reader.Refuse("encoding", "Sluice reads UTF-8 only; convert the file, or see docs/CONFIGURATION.md");
+  reader.Refuse("kubernetes_sd_configs",
+                "Sluice labels pods from their log paths: use `pod_logs: {}` in its place (docs/CONFIGURATION.md)");
   // `pod_logs:` alone, with nothing behind it, is a wish too.
   for (const auto& [key, value] : node.members) {
     if (key.scalar == "pod_logs") DecodePodLogs(value, path + ".pod_logs", out, diagnostics);
@@ -60,10 +67,10 @@ ScrapeConfig DecodeScrapeConfig(const config::Node& node, const std::string& pat
                            "Sluice does not read from " + std::string(kind) + "; " + std::string(kSeeTable));
     }
   }
-  if (node.is_map() && !other && !out.pod_logs.enabled && static_configs == nullptr &&
-      out.file_sd_configs == nullptr && out.kubernetes_sd_configs == nullptr) {
+  other = other || node.Find("kubernetes_sd_configs") != nullptr;
+  if (node.is_map() && !other && !out.pod_logs.enabled && static_configs == nullptr && file_sd == nullptr) {
     reader.Error("", "no valid target scrape config defined for \"" + out.job +
-                         "\"; add static_configs, file_sd_configs, kubernetes_sd_configs or pod_logs");
+                         "\"; add static_configs, file_sd_configs or pod_logs");
   }
   reader.Finish();
   return out;

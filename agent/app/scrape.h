@@ -12,6 +12,7 @@
 #include "agent/label/relabel.h"
 #include "agent/metrics/registry.h"
 #include "agent/model/target.h"
+#include "agent/source/options.h"
 #include "agent/stage/pipeline.h"
 
 namespace agent::app {
@@ -29,14 +30,11 @@ struct ScrapeConfig {
   std::shared_ptr<const stage::PipelinePlan> pipeline;
   PodLogsOptions pod_logs;
   std::vector<DiscoveredTarget> static_targets;
-  // The lists as they stand in the file; each discovery reads its own.
-  const config::Node* file_sd_configs = nullptr;
-  const config::Node* kubernetes_sd_configs = nullptr;
-  const config::Node* decompression = nullptr;
-  std::string encoding;
+  std::vector<source::FileSdConfig> file_sd;
+  source::TailerOptions::Unpacking unpacking;  // decompression
 };
 
-// Reads the list (null: none). Nodes that are pointed to must outlive the result.
+// Reads the list (null: none).
 std::vector<ScrapeConfig> DecodeScrapeConfigs(const config::Node* list, Diagnostics& diagnostics,
                                               metrics::Registry& metrics);
 

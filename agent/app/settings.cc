@@ -38,56 +38,40 @@ std::string HostName() {
   return name;
 }
 
-void DecodePositions(const config::Node* node, source::PositionsOptions& out, Diagnostics& diagnostics) {
-  if (node == nullptr) return;
-  config::MapReader reader(*node, "positions", diagnostics);
-  reader.String("filename", out.filename);
-  reader.GoDuration("sync_period", out.sync_period);
-  reader.Bool("ignore_invalid_yaml", out.ignore_invalid_yaml);
-  reader.Finish();
-}
-
-void DecodeTargetConfig(const config::Node* node, Settings& out, Diagnostics& diagnostics) {
-  if (node == nullptr) return;
-  config::MapReader reader(*node, "target_config", diagnostics);
-  reader.GoDuration("sync_period", out.tail.sync_period);
-  bool from_stdin = false;
-  if (reader.Bool("stdin", from_stdin) && from_stdin) {
-    reader.Error("stdin", "reading standard input by configuration is not supported; use agent --dry-run - or --stdin");
+void DecodeReading(config::MapReader& reader, Settings& out, Diagnostics& diagnostics) {
+  if (const config::Node* node = reader.Child("positions")) {
+    out.positions = source::DecodePositions(*node, "positions", diagnostics);
   }
-  if (out.tail.sync_period <= Duration{}) reader.Error("sync_period", "must be above 0");
-  reader.Finish();
-}
-
-void DecodeGlobal(const config::Node* node, Settings& out, Diagnostics& diagnostics) {
-  if (node == nullptr) return;
-  config::MapReader reader(*node, "global", diagnostics);
-  if (const config::Node* watch = reader.Child("file_watch_config")) {
-    config::MapReader inner(*watch, "global.file_watch_config", diagnostics);
-    inner.GoDuration("min_poll_frequency", out.tail.poll_period);
-    inner.GoDuration("max_poll_frequency", out.tail.longest_poll);
-    if (out.tail.poll_period <= Duration{} || out.tail.longest_poll < out.tail.poll_period) {
-      inner.Error("max_poll_frequency", "both must be above 0, and max_poll_frequency not below min_poll_frequency");
+  if (const config::Node* node = reader.Child("target_config")) {
+    const source::TargetConfig target = source::DecodeTargetConfig(*node, "target_config", diagnostics);
+    out.tail.sync_period = target.sync_period;
+    if (target.standard_input) {
+      diagnostics.AddError(node->place, "target_config.stdin",
+                           "reading standard input by configuration is not supported; use agent --dry-run -");
     }
-    inner.Finish();
   }
-  reader.Finish();
+  if (const config::Node* node = reader.Child("global")) {
+    config::MapReader global(*node, "global", diagnostics);
+    if (const config::Node* watch = global.Child("file_watch_config")) {
+      const source::FileWatchConfig times = source::DecodeFileWatch(*watch, "global.file_watch_config", diagnostics);
+      out.tail.poll_period = times.shortest;
+      out.tail.longest_poll = times.longest;
+    }
+    global.Finish();
+  }
 }
 
 void DecodeLimits(const config::Node* node, Limits& out, Diagnostics& diagnostics) {
-  out.node = node;
   if (node == nullptr) return;
   config::MapReader reader(*node, "limits_config", diagnostics);
-  reader.Bool("readline_rate_enabled", out.readline_rate_enabled);
-  reader.Double("readline_rate", out.readline_rate);
-  reader.Int("readline_burst", out.readline_burst);
-  reader.Bool("readline_rate_drop", out.readline_rate_drop);
   int64_t streams = 0;
   if (reader.Int("max_streams", streams) && streams < 0) reader.Error("max_streams", "must not be negative");
   out.max_streams = static_cast<uint32_t>(std::max<int64_t>(streams, 0));
   reader.Bytes("max_line_size", out.max_line_size);
   reader.Bool("max_line_size_truncate", out.max_line_size_truncate);
   reader.Bytes("pinned_bytes", out.pinned_bytes);
+  label::Decode(reader, out.policy);
+  label::Decode(reader, out.share);
   reader.Finish();
 }
 
@@ -120,7 +104,6 @@ LabelMap ExternalLabels(const CommandLine& line, Diagnostics& diagnostics) {
 void DecodeTop(const config::Node& tree, const CommandLine& line, Settings& out, Diagnostics& diagnostics,
                metrics::Registry& metrics) {
   config::MapReader reader(tree, "", diagnostics);
-  DecodeGlobal(reader.Child("global"), out, diagnostics);
   const config::Node* server = reader.Child("server");
   const bool promtails = !out.file.empty() && server != nullptr;
   out.server = admin::DecodeServer(server, "server",
@@ -129,11 +112,14 @@ void DecodeTop(const config::Node& tree, const CommandLine& line, Settings& out,
   const config::Node* client = reader.Child("client");
   const LabelMap external = ExternalLabels(line, diagnostics);
   out.clients = push::DecodeClients(reader.Child("clients"), client, external, diagnostics);
-  DecodePositions(reader.Child("positions"), out.positions, diagnostics);
-  DecodeTargetConfig(reader.Child("target_config"), out, diagnostics);
+  DecodeReading(reader, out, diagnostics);
   DecodeLimits(reader.Child("limits_config"), out.limits, diagnostics);
   AcceptWithoutEffect(reader, diagnostics);
   out.scrapes = DecodeScrapeConfigs(reader.Child("scrape_configs"), diagnostics, metrics);
+  for (const ScrapeConfig& scrape : out.scrapes) out.tail.unpacking.push_back(scrape.unpacking);
+  for (const push::ClientOptions& one : out.clients) {
+    for (const auto& [name, value] : one.external_labels) out.limits.policy.external_labels.insert(name);
+  }
   reader.Finish();
 }
 

@@ -14,6 +14,7 @@
 #include "agent/config/node.h"
 #include "agent/core/diagnostics.h"
 #include "agent/metrics/registry.h"
+#include "agent/label/options.h"
 #include "agent/push/options.h"
 #include "agent/source/positions.h"
 #include "agent/source/tailer.h"
@@ -22,15 +23,12 @@ namespace agent::app {
 
 // limits_config: Promtail's keys and Sluice's own.
 struct Limits {
-  bool readline_rate_enabled = false;
-  double readline_rate = 10000;
-  int64_t readline_burst = 10000;
-  bool readline_rate_drop = true;
   uint32_t max_streams = 0;
   uint64_t max_line_size = 0;
   bool max_line_size_truncate = false;
   uint64_t pinned_bytes = 1024ULL * 1024 * 1024;
-  const config::Node* node = nullptr;  // for label/: its own keys
+  label::PolicyOptions policy;
+  label::ShareOptions share;
 };
 
 struct Settings {

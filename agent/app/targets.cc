@@ -1,11 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/app/targets.h"
 
-#include "agent/core/log.h"
+#include <algorithm>
+
+#include "agent/source/discovery.h"
 
 namespace agent::app {
 
-struct Targets::Discoveries {};
+struct Targets::Discoveries {
+  std::vector<std::unique_ptr<source::FileDiscovery>> files;  // by scrape config; null: none
+};
 
 Targets::Targets(const Settings& settings, source::Tailer& tailer, metrics::Registry& registry)
     : settings_(settings),
@@ -17,13 +21,40 @@ Targets::Targets(const Settings& settings, source::Tailer& tailer, metrics::Regi
 Targets::~Targets() = default;
 
 void Targets::Start(MonoTime now) {
-  for (uint32_t i = 0; i < settings_.scrapes.size(); ++i) Update(i, settings_.scrapes[i].static_targets, now);
+  for (uint32_t i = 0; i < settings_.scrapes.size(); ++i) {
+    const ScrapeConfig& scrape = settings_.scrapes[i];
+    discoveries_->files.push_back(nullptr);
+    if (!scrape.file_sd.empty()) {
+      discoveries_->files[i] = std::make_unique<source::FileDiscovery>(platform::RealFs(), scrape.file_sd, now);
+      discoveries_->files[i]->Tick(now);
+    }
+    Update(i, Discovered(i), now);
+  }
   tailer_.TargetsComplete();
 }
 
-void Targets::Tick(MonoTime) {}
+void Targets::Tick(MonoTime now) {
+  for (uint32_t i = 0; i < discoveries_->files.size(); ++i) {
+    source::FileDiscovery* files = discoveries_->files[i].get();
+    if (files != nullptr && files->NextDeadline() <= now && files->Tick(now)) Update(i, Discovered(i), now);
+  }
+}
 
-MonoTime Targets::NextDeadline() const { return kNever; }
+MonoTime Targets::NextDeadline() const {
+  MonoTime next = kNever;
+  for (const auto& files : discoveries_->files) {
+    if (files != nullptr) next = std::min(next, files->NextDeadline());
+  }
+  return next;
+}
+
+std::vector<DiscoveredTarget> Targets::Discovered(uint32_t scrape) const {
+  std::vector<DiscoveredTarget> all = settings_.scrapes[scrape].static_targets;
+  if (const source::FileDiscovery* files = discoveries_->files[scrape].get()) {
+    for (DiscoveredTarget& target : files->Targets()) all.push_back(std::move(target));
+  }
+  return all;
+}
 
 void Targets::Update(uint32_t index, std::vector<DiscoveredTarget> discovered, MonoTime now) {
   const ScrapeConfig& scrape = settings_.scrapes[index];

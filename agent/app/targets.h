@@ -30,6 +30,7 @@ class Targets {
   const std::vector<std::vector<TargetOrFailure>>& all() const { return all_; }
 
  private:
+  std::vector<DiscoveredTarget> Discovered(uint32_t scrape) const;
   void Update(uint32_t scrape, std::vector<DiscoveredTarget> discovered, MonoTime now);
 
   const Settings& settings_;

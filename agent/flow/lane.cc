@@ -39,6 +39,8 @@ struct Lane::FileState {
   Chain* chain = nullptr;
   LabelPin base;
   bool queued = false;
+  label::Shares::Index share = 0;
+  uint32_t turns = 0;  // taken in a row, of its weight
 };
 
 struct Lane::Chain {
@@ -54,6 +56,7 @@ Lane::Lane(LaneOptions options, ByteBudget& budget, PushSink& push, Observer& ob
   buffer_size_ = options_.read_size;
   buffer_ = std::make_unique_for_overwrite<char[]>(buffer_size_ + kPadding);
   budget_.Take(buffer_size_);
+  if (label::Shares* shares = observer_.shares(); shares != nullptr && shares->limits_reading()) shares_ = shares;
   for (const auto& plan : options_.pipelines) pipelines_.push_back(std::make_unique<PipelineState>(plan));
   BuildBatchers();
 }
@@ -168,6 +171,7 @@ void Lane::Accept(std::shared_ptr<TailedFile> file) {
   auto state = std::make_unique<FileState>();
   state->base = LabelPin(interner_.Intern(file->labels));
   state->chain = chain.get();
+  if (shares_ != nullptr) state->share = shares_->IndexOf(*file);
   state->file = std::move(file);
   chain->last_base = state->base;
   files_[state->file->id] = state.get();
@@ -222,7 +226,10 @@ void Lane::PublishFinishing() {
 
 bool Lane::MayRead(const FileState& file) {
   if (file.chain->pipeline->paused_until > now_) return false;
-  return true;
+  if (shares_ == nullptr) return true;
+  const MonoTime at = shares_->ReadableAt(file.share, now_);
+  if (at > now_) share_retry_ = std::min(share_retry_, at);
+  return at <= now_;
 }
 
 void Lane::Turn(FileState& file) {
@@ -235,7 +242,19 @@ void Lane::Turn(FileState& file) {
     EndOfFile(file);
     return;
   }
-  if (ReadOnce(file)) Queue(file);
+  const uint64_t before = file.file->receipts.processed();
+  const label::Shares::Index share = file.share;
+  const std::shared_ptr<TailedFile> tailed = shares_ == nullptr ? nullptr : file.file;
+  const bool more = ReadOnce(file);
+  if (shares_ != nullptr) shares_->Charge(share, tailed->receipts.processed() - before, now_);
+  if (!more) return;
+  if (shares_ != nullptr && ++file.turns < shares_->WeightOf(share)) {
+    file.queued = true;
+    ready_.push_front(&file);
+    return;
+  }
+  file.turns = 0;
+  Queue(file);
 }
 
 // Reads one buffer. True: there may be more, take another turn. The file may be gone
@@ -417,6 +436,7 @@ bool Lane::RunOnce(MonoTime now, WallNanos wall) {
     for (FileState* file : std::exchange(failed_, {})) Queue(*file);
   }
   budget_retry_ = kNever;
+  share_retry_ = kNever;
   bool more = false;
   if (!ready_.empty() && budget_.Exhausted()) {
     // Open batches are part of what is used up: they must leave before their age.
@@ -446,7 +466,7 @@ bool Lane::RunOnce(MonoTime now, WallNanos wall) {
 }
 
 MonoTime Lane::NextDeadline() const {
-  MonoTime next = std::min(retry_at_, budget_retry_);
+  MonoTime next = std::min({retry_at_, budget_retry_, share_retry_});
   for (const auto& pipeline : pipelines_) {
     next = std::min(next, pipeline->chain.NextDeadline());
     if (pipeline->paused_until > now_ && !ready_.empty()) next = std::min(next, pipeline->paused_until);

@@ -143,6 +143,8 @@ class Lane final : public FileSink, public DeliverySink, private PushSink {
   std::deque<FileState*> ready_;
   MonoTime retry_at_ = kNever;       // after a read error
   MonoTime budget_retry_ = kNever;   // while the budget is used up
+  MonoTime share_retry_ = kNever;    // while a namespace has used its share
+  label::Shares* shares_ = nullptr;  // only if it limits reading
   std::vector<std::shared_ptr<TailedFile>> finishing_;
   std::vector<FileState*> failed_;   // to be tried again at retry_at_
   BatchId last_batch_ = 0;

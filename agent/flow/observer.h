@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "agent/batch/batcher.h"
+#include "agent/label/share.h"
 #include "agent/model/push_batch.h"
 #include "agent/model/record.h"
 #include "agent/stage/stage.h"
@@ -22,6 +23,8 @@ class Observer {
   // The end of the pipeline: label limits, cardinality guard, rate limits. May change
   // and remove records (and must count what it removes).
   virtual void Finalize(uint32_t /*lane*/, std::vector<Record*>& /*records*/, stage::StageContext& /*context*/) {}
+  // Rates and weights that the lane asks before it reads; null: none. Outlives the lane.
+  virtual label::Shares* shares() { return nullptr; }
   // Records as they go into batches.
   virtual void Out(uint32_t /*lane*/, const std::vector<Record*>& /*records*/, MonoTime /*now*/) {}
   // A limit of client `client` refused or changed a record.

@@ -58,7 +58,7 @@ class Sink:
     def stats(self) -> dict:
         return json.loads(get(self.address + "/stats"))
 
-    def streams(self, limit: int = 1000) -> dict:
+    def streams(self, limit: int = 1000) -> list[dict]:
         return json.loads(get(f"{self.address}/streams?limit={limit}"))
 
     def control(self, **what) -> None:

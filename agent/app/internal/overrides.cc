@@ -135,10 +135,10 @@ void ApplyOverrides(const CommandLine& line, const std::string& loki_url, Settin
   if (set("file-watch.min_poll_frequency")) settings.tail.poll_period = o.min_poll;
   if (set("file-watch.max_poll_frequency")) settings.tail.longest_poll = o.max_poll;
   Limits& limits = settings.limits;
-  if (set("limit.readline-rate")) limits.readline_rate = o.readline_rate;
-  if (set("limit.readline-burst")) limits.readline_burst = o.readline_burst;
-  if (set("limit.readline-rate-enabled")) limits.readline_rate_enabled = o.readline_rate_enabled;
-  if (set("limit.readline-rate-drop")) limits.readline_rate_drop = o.readline_rate_drop;
+  if (set("limit.readline-rate")) limits.share.readline_rate = o.readline_rate;
+  if (set("limit.readline-burst")) limits.share.readline_burst = o.readline_burst;
+  if (set("limit.readline-rate-enabled")) limits.share.readline_rate_enabled = o.readline_rate_enabled;
+  if (set("limit.readline-rate-drop")) limits.share.readline_rate_drop = o.readline_rate_drop;
   if (set("max-streams")) limits.max_streams = static_cast<uint32_t>(std::max<int64_t>(o.max_streams, 0));
   if (set("max-line-size")) limits.max_line_size = o.max_line_size;
   if (set("max-line-size-truncate")) limits.max_line_size_truncate = o.max_line_size_truncate;
