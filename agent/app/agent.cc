@@ -7,11 +7,13 @@
 #include <random>
 #include <thread>
 
+#include "agent/app/internal/admin_thread.h"
 #include "agent/app/internal/lane_thread.h"
 #include "agent/app/internal/net_thread.h"
 #include "agent/app/internal/signals.h"
 #include "agent/app/ledger.h"
 #include "agent/app/observer.h"
+#include "agent/app/status.h"
 #include "agent/app/targets.h"
 #include "agent/core/log.h"
 #include "agent/http/client.h"
@@ -53,15 +55,6 @@ class DeliveryRouter final : public DeliverySink {
   std::vector<std::unique_ptr<LaneThread>>* lanes_ = nullptr;
 };
 
-// Targets that label by path do so here, once per file.
-LabelMap LabelsOfFile(const Target& target, const std::string& path) {
-  if (!target.resolve) return source::LabelsOf(target, path);
-  LabelMap labels = target.labels;
-  std::string why;
-  target.resolve(path, labels, why);
-  return labels;
-}
-
 batch::BatcherOptions BatcherOptionsOf(const push::ClientOptions& client, uint32_t index, const Limits& limits) {
   batch::BatcherOptions options;
   options.client = index;
@@ -94,6 +87,7 @@ struct Agent::Impl {
 
   Status Start();
   Status StartTailer();
+  Status StartAdmin();
   void RunEvents();
   void RunTailer();
   void Shutdown();
@@ -124,6 +118,8 @@ struct Agent::Impl {
   std::unique_ptr<runtime::Timer> events_timer;  // a rush of events: look again later
   std::unique_ptr<runtime::Timer> tailer_timer;
   std::unique_ptr<NetThread> net;
+  std::unique_ptr<AgentStatus> status;
+  std::unique_ptr<AdminThread> admin;
   bool started = false;
 };
 
@@ -189,6 +185,25 @@ Status Agent::Impl::StartTailer() {
   return {};
 }
 
+Status Agent::Impl::StartAdmin() {
+  if (settings->server.disable) return {};
+  status = std::make_unique<AgentStatus>(StatusParts{.line = line,
+                                                     .settings = *settings,
+                                                     .registry = registry,
+                                                     .io = io,
+                                                     .tailer = *tailer,
+                                                     .positions = *positions,
+                                                     .targets = *targets,
+                                                     .pusher = *pusher,
+                                                     .observer = *observer,
+                                                     .ledger = ledger,
+                                                     .budget = budget,
+                                                     .lanes = lanes,
+                                                     .clock = clock});
+  admin = std::make_unique<AdminThread>(settings->server, *status, observer->tail(), registry);
+  return admin->Start();
+}
+
 Status Agent::Impl::Start() {
   http = std::make_unique<http::Client>("sluice");
   observer = std::make_unique<AgentObserver>(ledger, registry, clock, settings->clients, settings->limits,
@@ -200,6 +215,7 @@ Status Agent::Impl::Start() {
   router.Use(lanes);
   deliveries.Use(lanes);
   if (Status tailing = StartTailer(); !tailing) return tailing;
+  if (Status serving = StartAdmin(); !serving) return serving;
   net = std::make_unique<NetThread>(*http, *pusher, clock);
   net->Start();
   for (const auto& lane : lanes) lane->Start();
@@ -222,6 +238,7 @@ void Agent::Impl::Shutdown() {
   net->StopPushing(deadline);
   while (!LanesIdle() && clock.Now() < deadline + std::chrono::seconds(1)) std::this_thread::sleep_for(kIdleCheck);
   OnIo([this] { tailer->Save(clock.Now()); });
+  if (admin != nullptr) admin->Stop();
   net->Join();
   for (const auto& lane : lanes) lane->Join();
   io.Stop();
@@ -244,7 +261,10 @@ Status Agent::Start() {
 int Agent::RunUntilSignal() {
   while (true) {
     const int signal = Signals::Wait();
-    if (signal == SIGHUP) continue;
+    if (signal == SIGHUP) {
+      LogWarn("this version does not reload; restart the agent, its positions make that safe");
+      continue;
+    }
     LogInfo("signal received", {{"signal", signal == SIGINT ? "SIGINT" : "SIGTERM"}});
     break;
   }

@@ -26,7 +26,7 @@ class Agent {
 
   // Opens positions and the HTTP server, then starts the threads. An Error: nothing runs.
   Status Start();
-  // Blocks until SIGINT or SIGTERM (SIGHUP reloads), then shuts down: reads no more,
+  // Blocks until SIGINT or SIGTERM, then shuts down: reads no more,
   // flushes for at most -shutdown-timeout, saves positions. The exit code.
   int RunUntilSignal();
 

@@ -73,6 +73,10 @@ void AgentObserver::Finalize(uint32_t lane, std::vector<Record*>& records, stage
   policy_.Apply(lane, records, context.arena, context.labels, context.wall, context.now);
 }
 
+void AgentObserver::Out(uint32_t, const std::vector<Record*>& records, MonoTime) {
+  if (tail_.Wanted()) [[unlikely]] tail_.Offer(records);
+}
+
 void AgentObserver::Drop(const Record& record, std::string_view reason, std::string_view detail) {
   ledger_.Lose(PodOfRecord(record), reason, 1, record.line.size(), detail, true, clock_.Now(), clock_.Wall());
 }
@@ -98,6 +102,10 @@ void AgentObserver::Refused(const PushBatch&, const Refusal& refusal) {
 
 void AgentObserver::Stored(const PushBatch& batch, MonoTime now) {
   last_stored_.store(clock_.Wall(), std::memory_order_relaxed);
+  if (batch.client == 0) {
+    entries_stored_.fetch_add(batch.entries, std::memory_order_relaxed);
+    bytes_stored_.fetch_add(batch.line_bytes, std::memory_order_relaxed);
+  }
   delivery_seconds_.Observe(std::chrono::duration<double>(now - batch.opened).count());
 }
 

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "agent/admin/tail.h"
 #include "agent/app/ledger.h"
 #include "agent/app/settings.h"
 #include "agent/flow/observer.h"
@@ -32,6 +33,10 @@ class AgentObserver final : public flow::Observer, public source::LossObserver {
   void Lost(const source::Loss& loss) override;
 
   // Wall time of the last batch that Loki stored; 0 = none yet.
+  void Out(uint32_t lane, const std::vector<Record*>& records, MonoTime now) override;
+  admin::TailHub& tail() { return tail_; }
+  uint64_t entries_stored() const { return entries_stored_.load(std::memory_order_relaxed); }
+  uint64_t bytes_stored() const { return bytes_stored_.load(std::memory_order_relaxed); }
   label::Shares* shares() override { return &shares_; }
   label::Policy& policy() { return policy_; }
   WallNanos last_stored() const { return last_stored_.load(std::memory_order_relaxed); }
@@ -52,7 +57,10 @@ class AgentObserver final : public flow::Observer, public source::LossObserver {
   metrics::Histogram& delivery_seconds_;
   label::Policy policy_;
   label::Shares shares_;
+  admin::TailHub tail_;
   std::atomic<WallNanos> last_stored_{0};
+  std::atomic<uint64_t> entries_stored_{0};  // by the first client
+  std::atomic<uint64_t> bytes_stored_{0};
 };
 
 }  // namespace agent::app

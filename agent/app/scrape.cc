@@ -7,6 +7,7 @@
 #include "agent/config/decode.h"
 #include "agent/kube/pod_path.h"
 #include "agent/source/discovery.h"
+#include "agent/source/tailer.h"
 
 namespace agent::app {
 namespace {
@@ -168,6 +169,14 @@ std::shared_ptr<const Target> MakePodLogsTarget(const ScrapeConfig& scrape, uint
     return true;
   };
   return target;
+}
+
+LabelMap LabelsOfFile(const Target& target, const std::string& path) {
+  if (!target.resolve) return source::LabelsOf(target, path);
+  LabelMap labels = target.labels;
+  std::string why;
+  target.resolve(path, labels, why);
+  return labels;
 }
 
 }  // namespace agent::app

@@ -56,4 +56,8 @@ TargetOrFailure MakeTarget(const ScrapeConfig& scrape, uint32_t index, const Dis
 std::shared_ptr<const Target> MakePodLogsTarget(const ScrapeConfig& scrape, uint32_t index,
                                                 const std::string& node_name);
 
+// The labels that a file of the target starts with; from its path where the target
+// says so.
+LabelMap LabelsOfFile(const Target& target, const std::string& path);
+
 }  // namespace agent::app
