@@ -34,24 +34,33 @@ void Deliverer::OnAnswer(Track& track, Result<http::Response> result) {
   Client& client = sequence.tenant.client;
   track.token = 0;
   --client.in_flight;
-  const int status = result ? result->status : -1;
-  const Classified answer = Classify(status, result ? std::string_view(result->body) : std::string_view());
-  client.metrics->ObserveRequest(status, result ? std::chrono::duration<double>(result->elapsed).count() : 0);
-  std::string what = result ? answer.error.sentence : result.error().what;
-  if (answer.verdict == Verdict::kStored) what.clear();
-  Note(track, status, what);
-  const std::optional<Duration> retry_after = result ? RetryAfterOf(*result, wall_) : std::nullopt;
+  Outcome outcome;
+  Duration elapsed = now_ - track.sent;
+  std::string what;
+  if (result) {
+    outcome.status = result->status;
+    outcome.retry_after = RetryAfterOf(*result, wall_);
+    elapsed = result->elapsed;
+  } else {
+    what = result.error().what;
+    const Code code = result.error().code;
+    outcome.ours = code == Code::kConfig || code == Code::kNotFound || code == Code::kPermission;
+  }
+  const Classified answer = Classify(outcome.status, result ? std::string_view(result->body) : std::string_view());
+  if (result && answer.verdict != Verdict::kStored) what = answer.error.sentence;
+  client.metrics->ObserveRequest(outcome.status, std::chrono::duration<double>(elapsed).count());
+  Note(track, outcome.status, what);
   switch (answer.verdict) {
     case Verdict::kStored: Stored(track); break;
     case Verdict::kBlocked: Blocked(track, answer.error); break;
     case Verdict::kPartly: Partly(track, answer.error); break;
-    case Verdict::kRetry: Retry(track, status, retry_after); break;
-    case Verdict::kRateLimited: RateLimited(track, retry_after); break;
-    case Verdict::kStreamLimited: StreamLimited(track, answer.error); break;
+    case Verdict::kRetry: Retry(track, outcome); break;
+    case Verdict::kRateLimited: RateLimited(track, outcome); break;
+    case Verdict::kStreamLimited: StreamLimited(track, answer.error, outcome); break;
     case Verdict::kBadLabels: SplitOrRefuse(track, "invalid_labels", true, answer.error); break;
     case Verdict::kTooLarge: SplitOrRefuse(track, "request_too_large", false, answer.error); break;
-    case Verdict::kUnknownRefusal: UnknownRefusal(track, answer.error); break;
-    case Verdict::kMisconfigured: Misconfigured(track, status); break;
+    case Verdict::kUnknownRefusal: UnknownRefusal(track, answer.error, outcome); break;
+    case Verdict::kMisconfigured: Misconfigured(track, outcome); break;
   }
   if (!client.starved.empty()) {
     Track& next = *client.starved.front();
@@ -112,6 +121,14 @@ void Deliverer::Partly(Track& track, const LokiError& error) {
     const uint64_t bytes = refusal.bytes;
     CountRefusal(*part.job, tenant, "ingester_error", std::move(refusal), bytes);
   }
+  if (error.unknown > 0) {
+    Refusal refusal;
+    refusal.reason = "other";
+    refusal.detail = error.sentence;
+    refusal.entries = error.unknown;
+    CountRefusal(*part.job, tenant, "ingester_error", std::move(refusal), 0);
+    refused += error.unknown;
+  }
   Accepted(track, part.body.size, part.entries - std::min<uint64_t>(refused, part.entries));
   Finish(std::move(part));
 }
@@ -133,7 +150,8 @@ void Deliverer::SplitOrRefuse(Track& track, const char* reason, bool between_str
   RefuseWhole(track, "ingester_error", reason, error.sentence);
 }
 
-bool Deliverer::Retry(Track& track, int status, std::optional<Duration> retry_after) {
+bool Deliverer::Retry(Track& track, const Outcome& outcome) {
+  const int status = outcome.status;
   Part& part = track.parts.front();
   Tenant& tenant = track.sequence.tenant;
   const ClientOptions& options = tenant.client.options;
@@ -148,9 +166,9 @@ bool Deliverer::Retry(Track& track, int status, std::optional<Duration> retry_af
     return false;
   }
   Duration wait = track.backoff.Next(options.backoff, jitter_);
-  if (retry_after) {
+  if (outcome.retry_after) {
     // Never sooner than asked, within our own bounds, and not all at one moment.
-    const Duration asked = std::clamp(*retry_after, options.backoff.min_period,
+    const Duration asked = std::clamp(*outcome.retry_after, options.backoff.min_period,
                                       std::max(options.backoff.max_period, options.backoff.min_period));
     wait = asked + Duration(static_cast<int64_t>(static_cast<double>(asked.count()) * 0.1 * jitter_.Next()));
   }
@@ -158,10 +176,9 @@ bool Deliverer::Retry(Track& track, int status, std::optional<Duration> retry_af
   track.not_before = now_ + wait;
   tenant.client.metrics->Resent(status < 0 ? "no_answer" : status == 429 ? "rate_limited" : "error", part.entries);
   const double seconds = std::chrono::duration<double>(wait).count();
-  const bool ours = status >= 300 && status < 500 && status != 429 && status != 408;
   const std::string status_text = status < 0 ? "none" : std::to_string(status);
-  if (ours) {
-    LogError("the push is refused; a person has to change something, the lines are kept and sent again",
+  if (outcome.ours) {
+    LogError("the push fails until a person changes something; the lines are kept and sent again",
              {{"url", tenant.client.status.url}, {"tenant", tenant.name}, {"status", status_text},
               {"err", tenant.client.status.last_error}, {"wait_seconds", seconds}});
   } else {
@@ -172,7 +189,7 @@ bool Deliverer::Retry(Track& track, int status, std::optional<Duration> retry_af
   return true;
 }
 
-void Deliverer::RateLimited(Track& track, std::optional<Duration> retry_after) {
+void Deliverer::RateLimited(Track& track, const Outcome& outcome) {
   Tenant& tenant = track.sequence.tenant;
   if (tenant.client.options.drop_rate_limited_batches) {
     tenant.metrics.retries.Add();
@@ -189,27 +206,29 @@ void Deliverer::RateLimited(Track& track, std::optional<Duration> retry_after) {
       ReplaceFront(track, std::move(halves));
     }
   }
-  Retry(track, 429, retry_after);
+  Retry(track, outcome);
 }
 
-void Deliverer::Misconfigured(Track& track, int status) {
+void Deliverer::Misconfigured(Track& track, const Outcome& outcome) {
   const Client& client = track.sequence.tenant.client;
   if (!client.options.drop_refused_batches) {
-    Retry(track, status, std::nullopt);
+    Outcome ours = outcome;
+    ours.ours = true;
+    Retry(track, ours);
     return;
   }
   LogError("a batch is refused and dropped, as drop_refused_batches says",
-           {{"url", client.status.url}, {"status", status}, {"err", client.status.last_error}});
+           {{"url", client.status.url}, {"status", outcome.status}, {"err", client.status.last_error}});
   RefuseWhole(track, "ingester_error", "refused", client.status.last_error);
 }
 
-void Deliverer::StreamLimited(Track& track, const LokiError& error) {
+void Deliverer::StreamLimited(Track& track, const LokiError& error, const Outcome& outcome) {
   Sequence& sequence = track.sequence;
   Tenant& tenant = sequence.tenant;
   tenant.careful_until = now_ + kCareful;
   if (&track != &sequence.main) {  // it is apart already
     track.keep_until = now_ + kCareful;
-    RateLimited(track, std::nullopt);
+    RateLimited(track, outcome);
     return;
   }
   std::optional<PushRequest> request = Decode(track);
@@ -224,37 +243,38 @@ void Deliverer::StreamLimited(Track& track, const LokiError& error) {
   const Part from = std::move(track.parts.front());
   track.parts.pop_front();
   PushRequest settled;
-  std::vector<Part> doubtful;
-  std::vector<Part> aside;
+  std::vector<Part> apart;
+  std::vector<std::string> held;
   std::vector<PushRequest> streams = PerStream(std::move(*request));
   for (size_t i = 0; i < streams.size(); ++i) {
     const std::string& labels = streams[i].streams(0).labels();
-    if (limited[i]) {
-      aside.push_back(MakePart(from, streams[i]));
-    } else if (!rate && tenant.confirmed.contains(labels)) {
+    if (!limited[i] && !rate && tenant.confirmed.contains(labels)) {
       settled.add_streams()->Swap(streams[i].mutable_streams(0));  // it exists, so it was stored
+      continue;
+    }
+    apart.push_back(MakePart(from, streams[i]));
+    if (limited[i]) {
+      tenant.confirmed.erase(labels);
+      held.push_back(labels);
     } else {
-      doubtful.push_back(MakePart(from, streams[i]));
-      tenant.client.metrics->Resent("in_doubt", doubtful.back().entries);
+      tenant.client.metrics->Resent("in_doubt", apart.back().entries);
     }
   }
   const PayloadSize stored = Measure(settled);
   if (stored.entries > 0) Accepted(track, 0, stored.entries);
-  from.job->open_parts += static_cast<uint32_t>(doubtful.size() + aside.size());
-  track.parts.insert(track.parts.begin(), std::make_move_iterator(doubtful.begin()),
-                     std::make_move_iterator(doubtful.end()));
+  from.job->open_parts += static_cast<uint32_t>(apart.size());
+  PutAside(sequence, std::move(apart));
   Finish(from);
-  for (Part& part : aside) {
-    tenant.confirmed.erase(part.stream);
-    const std::string stream = part.stream;
-    PutAside(sequence, stream, std::move(part));
+  for (const std::string& stream : held) {
     Track& own = *sequence.aside.at(stream);
     own.keep_until = now_ + kCareful;
-    RateLimited(own, std::nullopt);
+    RateLimited(own, outcome);
   }
 }
 
-void Deliverer::UnknownRefusal(Track& track, const LokiError& error) {
+void Deliverer::UnknownRefusal(Track& track, const LokiError& error, const Outcome& outcome) {
+  Outcome ours = outcome;
+  ours.ours = true;
   Tenant& tenant = track.sequence.tenant;
   if (tenant.client.options.drop_refused_batches) {
     RefuseWhole(track, "ingester_error", "refused", error.sentence);
@@ -282,8 +302,10 @@ void Deliverer::UnknownRefusal(Track& track, const LokiError& error) {
     suspect.streams = 1;
     suspect.stream = request->streams_size() > 0 ? request->streams(0).labels() : "";
     const std::string stream = suspect.stream;
-    PutAside(track.sequence, stream, std::move(suspect));
-    Retry(*track.sequence.aside.at(stream), 400, std::nullopt);
+    std::vector<Part> suspects;
+    suspects.push_back(std::move(suspect));
+    PutAside(track.sequence, std::move(suspects));
+    Retry(*track.sequence.aside.at(stream), ours);
     return;
   }
   // The next part may be accepted, and show that the other side accepts anything at all:
@@ -291,7 +313,7 @@ void Deliverer::UnknownRefusal(Track& track, const LokiError& error) {
   size_t group = 1;
   const bool any = apart && part.attempts >= kPatience;
   while (group < track.parts.size() && (any || track.parts[group].job == part.job)) ++group;
-  if (Retry(track, 400, std::nullopt)) {
+  if (Retry(track, ours)) {
     std::rotate(track.parts.begin(), track.parts.begin() + 1, track.parts.begin() + static_cast<ptrdiff_t>(group));
   }
 }

@@ -2,6 +2,7 @@
 // The bookkeeping half of Deliverer: parts of batches come, split and go; what is
 // refused is counted; a batch without parts is given back.
 #include <algorithm>
+#include <set>
 #include <utility>
 
 #include "agent/core/check.h"
@@ -100,43 +101,53 @@ void Deliverer::RefuseWhole(Track& track, const char* promtail_reason, const cha
   Finish(std::move(part));
 }
 
-void Deliverer::PutAside(Sequence& sequence, const std::string& stream, Part part) {
-  std::unique_ptr<Track>& track = sequence.aside[stream];
-  const bool fresh = track == nullptr;
-  if (fresh) {
-    track = std::make_unique<Track>(sequence);
-    track->stream = stream;
-  }
-  track->parts.push_back(std::move(part));
-  if (!fresh) return;
-  // What follows of the stream in the same batch follows here (a batch that had been
-  // split before).
+void Deliverer::PutAside(Sequence& sequence, std::vector<Part> parts) {
+  std::set<std::string> fresh;
+  const auto add = [&](Part part) {
+    const std::string& stream = part.stream;
+    std::unique_ptr<Track>& track = sequence.aside[stream];
+    if (track == nullptr) {
+      track = std::make_unique<Track>(sequence);
+      track->stream = stream;
+      fresh.insert(stream);
+    }
+    track->parts.push_back(std::move(part));
+  };
+  for (Part& part : parts) add(std::move(part));
+  if (fresh.empty()) return;
+  // What follows of these streams in `main` (a batch that had been split before) follows
+  // here.
   std::deque<Part> rest;
   rest.swap(sequence.main.parts);
   for (Part& later : rest) {
     std::optional<PushRequest> request;
-    if (later.streams == 1 && later.stream == stream) {
-      track->parts.push_back(std::move(later));
+    if (later.streams == 1 && fresh.contains(later.stream)) {
+      add(std::move(later));
       continue;
     }
     if (later.streams != 1) request = DecodeBody(later.body);
-    if (!request) {
+    PushRequest others;
+    uint32_t taken = 0;
+    if (request) {
+      for (PushRequest& one : PerStream(std::move(*request))) {
+        if (fresh.contains(one.streams(0).labels())) {
+          add(MakePart(later, one));
+          ++taken;
+        } else {
+          others.add_streams()->Swap(one.mutable_streams(0));
+        }
+      }
+    }
+    if (taken == 0) {
       sequence.main.parts.push_back(std::move(later));
       continue;
     }
-    PushRequest others, own;
-    for (auto& one : *request->mutable_streams()) {
-      (one.labels() == stream ? own : others).add_streams()->Swap(&one);
-    }
-    if (own.streams_size() == 0) {
-      sequence.main.parts.push_back(std::move(later));
-      continue;
-    }
-    track->parts.push_back(MakePart(later, own));
+    later.job->open_parts += taken;
     if (others.streams_size() > 0) {
       ++later.job->open_parts;
       sequence.main.parts.push_back(MakePart(later, others));
     }
+    Finish(std::move(later));
   }
 }
 

@@ -136,27 +136,22 @@ void Deliverer::Distribute(Sequence& sequence, const std::shared_ptr<Job>& job, 
   Part from;
   from.job = job;
   PushRequest together;
-  std::vector<Part> parts;
-  std::vector<std::pair<std::string, Part>> aside;
+  std::vector<Part> apart;
   for (PushRequest& one : PerStream(std::move(request))) {
-    std::string labels = one.streams(0).labels();
-    if (sequence.aside.contains(labels)) {
-      aside.emplace_back(labels, MakePart(from, one));
-      continue;
-    }
+    const std::string& labels = one.streams(0).labels();
     const auto confirmed = tenant.confirmed.find(labels);
-    if (now_ < tenant.careful_until &&
-        (confirmed == tenant.confirmed.end() || now_ - confirmed->second > kConfirmedFor)) {
-      parts.push_back(MakePart(from, one));
+    const bool doubtful = now_ < tenant.careful_until && (confirmed == tenant.confirmed.end() ||
+                                                          now_ - confirmed->second > kConfirmedFor);
+    if (doubtful || sequence.aside.contains(labels)) {
+      apart.push_back(MakePart(from, one));
     } else {
       together.add_streams()->Swap(one.mutable_streams(0));
     }
   }
-  if (together.streams_size() > 0) parts.insert(parts.begin(), MakePart(from, together));
-  job->open_parts = static_cast<uint32_t>(parts.size() + aside.size());
+  job->open_parts = static_cast<uint32_t>(apart.size()) + (together.streams_size() > 0 ? 1 : 0);
   if (job->open_parts == 0) Settle(*job, false);
-  for (Part& part : parts) sequence.main.parts.push_back(std::move(part));
-  for (auto& [labels, part] : aside) sequence.aside.at(labels)->parts.push_back(std::move(part));
+  if (together.streams_size() > 0) sequence.main.parts.push_back(MakePart(from, together));
+  PutAside(sequence, std::move(apart));
 }
 
 void Deliverer::Send(Track& track) {
@@ -174,6 +169,7 @@ void Deliverer::Send(Track& track) {
     return;
   }
   track.token = next_token_++;
+  track.sent = now_;
   ++client.in_flight;
   in_flight_[track.token] = &track;
   http::Request request;

@@ -8,7 +8,7 @@
 // and seen by trying). So an answer that refuses a stream for now leaves the streams
 // before it in doubt. They are sent again, one request each, because only such an answer
 // is exact; and for kCareful after it, streams of that tenant that have not been
-// confirmed are sent one by one, and limited ones apart. Loki hides identical repeats.
+// confirmed so, and limited ones, are sent apart. Loki hides identical repeats.
 #pragma once
 
 #include <memory>
@@ -31,6 +31,13 @@ struct AnswerBox {
     Result<http::Response> result;
   };
   std::vector<Answer> answers;
+};
+
+// How a request ended, as far as the next try depends on it.
+struct Outcome {
+  int status = -1;
+  bool ours = false;  // it fails until a person changes something
+  std::optional<Duration> retry_after;
 };
 
 class Deliverer {
@@ -66,13 +73,13 @@ class Deliverer {
   void Stored(Track& track);
   void Blocked(Track& track, const LokiError& error);
   void Partly(Track& track, const LokiError& error);
-  void StreamLimited(Track& track, const LokiError& error);
-  void RateLimited(Track& track, std::optional<Duration> retry_after);
+  void StreamLimited(Track& track, const LokiError& error, const Outcome& outcome);
+  void RateLimited(Track& track, const Outcome& outcome);
   // False: that was the last attempt, and the part has been dropped.
-  bool Retry(Track& track, int status, std::optional<Duration> retry_after);
+  bool Retry(Track& track, const Outcome& outcome);
   void SplitOrRefuse(Track& track, const char* reason, bool between_streams, const LokiError& error);
-  void UnknownRefusal(Track& track, const LokiError& error);
-  void Misconfigured(Track& track, int status);
+  void UnknownRefusal(Track& track, const LokiError& error, const Outcome& outcome);
+  void Misconfigured(Track& track, const Outcome& outcome);
 
   // -- parts (parts.cc) --
   Part MakePart(const Part& from, const PushRequest& request);
@@ -81,7 +88,8 @@ class Deliverer {
   void Finish(Part part);
   void RefuseWhole(Track& track, const char* promtail_reason, const char* reason, const std::string& detail);
   void CountRefusal(Job& job, Tenant& tenant, const char* promtail_reason, Refusal refusal, uint64_t dropped_bytes);
-  void PutAside(Sequence& sequence, const std::string& stream, Part part);
+  // Each part has one stream. Their streams leave `main`, and go on beside it.
+  void PutAside(Sequence& sequence, std::vector<Part> parts);
   void Settle(Job& job, bool cancelled);
 
   http::Client& http_;

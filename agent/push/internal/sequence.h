@@ -4,7 +4,8 @@
 //
 //   Client ── Tenant ── Sequence ─┬─ waiting: batches in order of sending
 //                                 ├─ main: the parts of the batch that is being sent
-//                                 └─ aside: for each limited stream, its parts
+//                                 └─ aside: for each stream that is limited, suspected
+//                                           or in doubt, its parts
 //
 // Invariants:
 //   1. A Track has at most one request in flight, and it is for its first part.
@@ -62,13 +63,14 @@ struct Track {
   std::deque<Part> parts;
   uint64_t token = 0;  // of the request in flight; 0: none
   http::RequestId request = 0;
+  MonoTime sent{};       // when that request was made
   bool starved = false;  // waits for a free request
   MonoTime not_before = MonoTime::min();
   MonoTime timer = kNever;  // as entered in the Pusher's timers
   Backoff backoff;
   // -- aside only --
   std::string stream;
-  MonoTime keep_until{};  // stays aside until then, even without parts
+  MonoTime keep_until = MonoTime::min();  // stays aside until then, even without parts
 };
 
 struct Client;
