@@ -53,6 +53,15 @@ int DryRun(const CommandLine& line) {
   return DryRunFiles(line, &settings, output);
 }
 
+void LogConfigReversed(std::string text) {
+  while (!text.empty()) {
+    if (text.back() == '\n') text.pop_back();
+    const size_t start = text.rfind('\n') + 1;  // npos + 1 is 0
+    std::fprintf(stderr, "level=info type=config line=\"%s\"\n", text.substr(start).c_str());
+    text.erase(start);
+  }
+}
+
 int Daemon(const CommandLine& line) {
   Diagnostics diagnostics;
   metrics::Registry registry;
@@ -68,6 +77,11 @@ int Daemon(const CommandLine& line) {
   for (const Diagnostic& warning : diagnostics.all()) {
     LogWarn("configuration", {{"key", warning.key}, {"line", warning.place.line}, {"warning", warning.message}});
   }
+  if (settings->server.enable_runtime_reload) {
+    LogWarn("this version does not reload; server.enable_runtime_reload has no effect, restart the agent instead");
+  }
+  if (line.print_config) Print(stderr, "---\n# Loki Config\n# (version=" + Version() + ")\n" + settings->Text() + "\n");
+  if (line.log_config_reverse) LogConfigReversed(settings->Text());
   Agent agent(line, settings, registry);
   if (Status started = agent.Start(); !started) {
     LogError("cannot start", {{"err", started.error().what}});
@@ -99,7 +113,7 @@ int Main(int argc, char** argv) {
     Print(stdout, VersionText());
     return 0;
   }
-  if (line->dry_run && !line->files.empty()) return DryRun(*line);
+  if (line->dry_run) return DryRun(*line);
   return Daemon(*line);
 }
 

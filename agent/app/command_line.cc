@@ -1,15 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/app/command_line.h"
 
-#include <array>
-
 namespace agent::app {
 namespace {
 
 using config::FlagSet;
-
-// Subcommands and what they are for; their own flags are theirs to parse.
-constexpr std::array kCommands = {"explain", "tail", "targets", "ledger", "test", "check", "replay"};
 
 void DeclareActions(FlagSet& flags, CommandLine& c) {
   flags.String("config.file", c.config_file, "the configuration to load; a comma-separated list: the first that exists");
@@ -19,10 +14,9 @@ void DeclareActions(FlagSet& flags, CommandLine& c) {
   flags.Bool("print-config-stderr", c.print_config, "print the configuration in effect to standard error");
   flags.Bool("log-config-reverse-order", c.log_config_reverse, "log the configuration in effect, last line first");
   flags.Bool("dry-run", c.dry_run, "print what would be sent; send nothing, save no position");
-  flags.Bool("inspect", c.inspect, "print what every stage changes, to standard error");
-  flags.Bool("stdin", c.from_stdin, "read log lines from standard input");
+  flags.Bool("inspect", c.inspect, "not built yet: refused");
+  flags.Bool("stdin", c.from_stdin, "refused; use --dry-run - to look at lines from standard input");
   flags.String("output", c.output, "how --dry-run prints: text or json");
-  flags.Bool("cardinality", c.cardinality, "with --dry-run: forecast streams and label values instead of printing lines");
   flags.Duration("shutdown-timeout", c.shutdown_timeout, "the most time for a last flush after SIGTERM");
   flags.Int("lanes", c.lanes, "worker threads; a file belongs to one of them");
   flags.Bytes("memory-limit", c.memory_limit, "bytes for buffers, batches and retries; reading waits when they are used");
@@ -128,14 +122,6 @@ std::shared_ptr<FlagSet> Declare(CommandLine& line) {
 
 Result<CommandLine> ParseCommandLine(const std::vector<std::string>& words) {
   CommandLine line;
-  if (!words.empty()) {
-    for (const char* command : kCommands) {
-      if (words.front() != command) continue;
-      line.command = command;
-      line.files.assign(words.begin() + 1, words.end());
-      return line;
-    }
-  }
   line.flags = Declare(line);
   // Files may stand before flags: `agent --dry-run x.log --output=json`.
   std::vector<std::string> rest = words;
@@ -150,6 +136,11 @@ Result<CommandLine> ParseCommandLine(const std::vector<std::string>& words) {
   if (!line.files.empty() && !line.dry_run) {
     return Fail(Code::kConfig, "unexpected word \"" + line.files.front() +
                                    "\"; files may be given with --dry-run only (see agent -help)");
+  }
+  if (line.inspect) return Fail(Code::kConfig, "-inspect is not built yet; use --dry-run with a file to see results");
+  if (line.from_stdin) return Fail(Code::kConfig, "-stdin is not built yet; use --dry-run - to look at lines");
+  if (line.dry_run && line.files.empty()) {
+    return Fail(Code::kConfig, "-dry-run needs files to read (- is standard input): agent --dry-run FILE...");
   }
   if (line.output != "text" && line.output != "json") {
     return Fail(Code::kConfig, "-output is \"" + line.output + "\"; it must be text or json");
@@ -170,20 +161,14 @@ std::string ShortHelp() {
   agent --config.file=F --dry-run FILE...    the same, through the pipelines of F
   agent --config.file=F --check-syntax       check a configuration, all of it
 
-Ask a running agent (--addr=http://127.0.0.1:9080):
-  agent explain POD                          why are there no logs of POD?
-  agent tail [--pod P] [--label n=v] [--grep TEXT]
-  agent targets | agent ledger               what is read; what was lost, and why
-
-Work on a configuration:
-  agent check --config.file=F                errors, and warnings about what looks wrong
-  agent test FILE...                         unit tests of pipelines
-  agent replay --config.file=F --from-node-files DIR [--diff G]
+A running agent answers on its HTTP port (built-in: http://127.0.0.1:9080):
+  /  the live page     /ready  /metrics  /targets  /config
+  /api/explain?pod=P   why are there no logs of P?  (docs/API.md has the rest)
 
 Often used flags (one dash or two; agent -help-all lists every one):
   --config.file  --config.expand-env  --client.url  --client.external-labels
   --positions.file  --server.http-listen-port  --log.level  --lanes  --memory-limit
-  --output=json  --cardinality  --inspect  --print-config-stderr  --version
+  --output=json  --print-config-stderr  --version
 )";
 }
 

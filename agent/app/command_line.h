@@ -14,8 +14,7 @@ namespace agent::app {
 
 struct CommandLine {
   // -- what to do --
-  std::string command;  // a subcommand ("explain", "test", ...), or empty: the daemon
-  std::vector<std::string> files;  // for --dry-run, and the words of a subcommand
+  std::vector<std::string> files;  // for --dry-run
   bool help = false;
   bool version = false;
   bool check_syntax = false;
@@ -26,7 +25,6 @@ struct CommandLine {
   bool from_stdin = false;
   // -- Sluice's own --
   std::string output = "text";  // or "json"
-  bool cardinality = false;     // the forecast of --dry-run
   Duration shutdown_timeout = std::chrono::seconds(20);
   int64_t lanes = 1;
   uint64_t memory_limit = 64 * 1024 * 1024;

@@ -2,6 +2,7 @@
 #include "agent/flow/lane.h"
 
 #include <algorithm>
+#include <cstring>
 
 #include "agent/core/check.h"
 #include "agent/core/log.h"
@@ -275,8 +276,15 @@ bool Lane::ReadOnce(FileState& state) {
     return false;
   }
   file.read_failed.store(false, std::memory_order_relaxed);
-  const size_t filled = *read;
-  const size_t used = Frame(state, {buffer_.get(), filled}, offset);
+  size_t filled = *read;
+  size_t used = Frame(state, {buffer_.get(), filled}, offset);
+  // Without a whole line: a short read is not the end, only a read of nothing is.
+  while (used == 0 && filled > 0 && filled < buffer_size_) {
+    const auto more = file.bytes->ReadAt(offset + filled, {buffer_.get() + filled, buffer_size_ - filled});
+    if (!more || *more == 0) break;
+    filled += *more;
+    used = Frame(state, {buffer_.get(), filled}, offset);
+  }
   if (used > 0) {
     file.at_end.store(false, std::memory_order_relaxed);
     return true;
@@ -285,6 +293,7 @@ bool Lane::ReadOnce(FileState& state) {
     GrowBuffer(state, filled, offset);
     return true;
   }
+  if (filled < options_.read_size) ShrinkBuffer();
   file.at_end.store(true, std::memory_order_relaxed);
   if (!finished) return false;
   if (filled > 0) {
@@ -317,11 +326,6 @@ size_t Lane::Frame(FileState& state, std::string_view bytes, uint64_t offset) {
     file.last_data_ns.store(now_.time_since_epoch().count(), std::memory_order_relaxed);
     stats_.bytes_read.fetch_add(at, std::memory_order_relaxed);
     Publish(file);
-    if (buffer_size_ > options_.read_size && bytes.size() < options_.read_size) {
-      budget_.Give(buffer_size_ - options_.read_size);
-      buffer_size_ = options_.read_size;
-      buffer_ = std::make_unique_for_overwrite<char[]>(buffer_size_ + kPadding);
-    }
   }
   return at;
 }
@@ -342,6 +346,18 @@ void Lane::GrowBuffer(FileState& state, size_t filled, uint64_t offset) {
   file.receipts.SetProcessed(offset + filled);
   file.bytes->Consumed(offset + filled);
   file.read_offset.store(offset + filled, std::memory_order_relaxed);
+}
+
+// The long line is over.
+void Lane::ShrinkBuffer() {
+  if (buffer_size_ == options_.read_size) return;
+  const size_t size = options_.read_size;
+  // What the smaller buffer cannot hold is not looked at any more.
+  auto smaller = std::make_unique_for_overwrite<char[]>(size + kPadding);
+  std::memcpy(smaller.get(), buffer_.get(), size);
+  buffer_ = std::move(smaller);
+  budget_.Give(buffer_size_ - size);
+  buffer_size_ = size;
 }
 
 void Lane::EndOfFile(FileState& state) {

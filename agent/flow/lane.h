@@ -112,6 +112,7 @@ class Lane final : public FileSink, public DeliverySink, private PushSink {
   bool ReadOnce(FileState& file);
   size_t Frame(FileState& file, std::string_view bytes, uint64_t offset);
   void GrowBuffer(FileState& file, size_t filled, uint64_t offset);
+  void ShrinkBuffer();
   void EndOfFile(FileState& file);
   void Retire(Chain& chain);
   void RunBatch(PipelineState& pipeline);
