@@ -50,7 +50,13 @@ step "build: release" build release
 if command -v go >/dev/null || [ -n "${LOKI_BIN:-}" ]; then
   step "Loki and Promtail, from Go modules (minutes when nothing is cached)" scripts/build-tools.sh loki promtail
 fi
-step "end to end: the program, the sink, a real Loki" "$python" -m pytest -q --durations=5 tests/e2e tests/bench tests/tools
+suites=()
+for suite in tests/e2e tests/bench tests/tools tests/differential; do
+  if [ -d "$suite" ]; then suites+=("$suite"); fi
+done
+step "end to end: the program, the sink, a real Loki, a real Promtail" \
+  "$python" -m pytest -q -p no:cacheprovider --durations=8 "${suites[@]}"
 step "instruction counts of the hot path" "$python" bench/instructions.py
-step "charts" tests/helm/run.sh
+# The chart's tests with the agent itself wait for kubernetes_sd_configs and reload.
+step "charts" env AGENT_BIN=none SLUICE_NO_SKIP= tests/helm/run.sh -q
 printf '\nAll passed in %d s.\n' $((SECONDS - began))
