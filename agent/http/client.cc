@@ -21,7 +21,6 @@ namespace {
 
 constexpr size_t kSpareHandles = 8;
 constexpr Duration kTokenEarly = std::chrono::seconds(10);  // before it expires
-constexpr Duration kTokenTimeout = std::chrono::seconds(30);
 constexpr Duration kLongestWait = std::chrono::hours(1);
 
 void InitLibrary() {
@@ -164,28 +163,12 @@ void Client::Impl::Start(std::unique_ptr<Transfer> transfer) {
 
 void Client::Impl::FetchToken(const std::shared_ptr<Endpoint>& endpoint) {
   endpoint->fetching = true;
-  const OAuth2& oauth2 = endpoint->options.oauth2;
-  Result<std::string> secret = SecretOrFile(endpoint->files, oauth2.client_secret, oauth2.client_secret_file);
-  if (!secret) {
-    OnToken(endpoint, Forward(secret));
+  Result<Request> request = MakeTokenRequest(*endpoint);
+  if (!request) {
+    OnToken(endpoint, Forward(request));
     return;
   }
-  const auto form =
-      std::make_shared<const std::string>(TokenForm(oauth2, endpoint->secret_in_form ? *secret : std::string()));
-  Request request;
-  request.method = "POST";
-  request.url = oauth2.token_url;
-  request.headers = {{"Content-Type", "application/x-www-form-urlencoded"}, {"Accept", "application/json"}};
-  request.body = *form;
-  request.timeout = kTokenTimeout;
-  request.endpoint = endpoint->token_endpoint;
-  if (!endpoint->secret_in_form) {
-    // RFC 6749 section 2.3.1: both are form-encoded before they become basic auth.
-    ClientOptions options = endpoint->token_endpoint->options;
-    options.basic_auth = {FormEscape(oauth2.client_id), "", FormEscape(*secret), ""};
-    request.endpoint = MakeEndpoint(std::move(options));
-  }
-  Submit(std::move(request), [this, endpoint, form](Result<Response> result) { OnToken(endpoint, std::move(result)); });
+  Submit(std::move(*request), [this, endpoint](Result<Response> result) { OnToken(endpoint, std::move(result)); });
 }
 
 void Client::Impl::OnToken(const std::shared_ptr<Endpoint>& endpoint, Result<Response> result) {

@@ -4,6 +4,7 @@
 #include <cctype>
 #include <string>
 
+#include "agent/http/internal/jwt.h"
 #include "agent/http/internal/url.h"
 #include "agent/http/options.h"
 
@@ -147,6 +148,52 @@ void DecodeTlsChild(MapReader& reader, TlsOptions& tls) {
   inner.Finish();
 }
 
+// A YAML value as JSON, for a claim.
+std::string JsonOf(const Node& node) {
+  std::string out;
+  if (node.is_sequence()) {
+    for (const Node& item : node.items) out += (out.empty() ? "" : ",") + JsonOf(item);
+    return "[" + out + "]";
+  }
+  if (node.is_map()) {
+    for (const auto& [key, value] : node.members) {
+      out += (out.empty() ? "" : ",") + JsonQuote(key.scalar) + ":" + JsonOf(value);
+    }
+    return "{" + out + "}";
+  }
+  if (node.is_null()) return "null";
+  if (node.type() == Node::ScalarType::kBool) {
+    const Result<bool> flag = config::ParseGoBool(node.scalar);
+    return flag && *flag ? "true" : "false";
+  }
+  // A number that JSON writes as YAML does.
+  const bool number = node.type() == Node::ScalarType::kInt || node.type() == Node::ScalarType::kFloat;
+  if (number && node.scalar.find_first_not_of("0123456789.-eE") == std::string::npos) return node.scalar;
+  return JsonQuote(node.scalar);
+}
+
+void DecodeJwt(MapReader& reader, OAuth2& oauth2) {
+  PairWithRef(reader, "client_certificate_key", oauth2.certificate_key, oauth2.certificate_key_file);
+  reader.String("client_certificate_key_id", oauth2.certificate_key_id);
+  reader.String("signature_algorithm", oauth2.signature_algorithm);
+  reader.String("iss", oauth2.iss);
+  reader.String("audience", oauth2.audience);
+  const Node* claims = reader.Child("claims");
+  if (claims != nullptr && !claims->is_map()) {
+    reader.Error("claims", "is a map from names to values");
+  } else if (claims != nullptr) {
+    for (const auto& [name, value] : claims->members) oauth2.claims[name.scalar] = JsonOf(value);
+  }
+  if (!oauth2.jwt_bearer) return;
+  const std::string& algorithm = oauth2.signature_algorithm;
+  if (!algorithm.empty() && algorithm != "RS256" && algorithm != "RS384" && algorithm != "RS512") {
+    reader.Error("signature_algorithm", "\"" + algorithm + "\" is not known; it is RS256, RS384 or RS512");
+  }
+  if (oauth2.certificate_key.empty() && oauth2.certificate_key_file.empty()) {
+    reader.Error("client_certificate_key", "is missing (or client_certificate_key_file): the JWT bearer grant signs with it");
+  }
+}
+
 void DecodeOAuth2(MapReader& reader, OAuth2& oauth2) {
   const Node* node = reader.Child("oauth2");
   if (node == nullptr) return;
@@ -159,13 +206,11 @@ void DecodeOAuth2(MapReader& reader, OAuth2& oauth2) {
   inner.StringList("scopes", oauth2.scopes);
   inner.StringMap("endpoint_params", oauth2.endpoint_params);
   std::string grant;
-  if (inner.String("grant_type", grant) && !grant.empty() && grant != "client_credentials") {
-    inner.Error("grant_type", "\"" + grant + "\" is not supported; only client_credentials is");
+  if (inner.String("grant_type", grant) && !grant.empty() && grant != "client_credentials" && grant != kJwtGrant) {
+    inner.Error("grant_type", "\"" + grant + "\" is not known; it is client_credentials or " + std::string(kJwtGrant));
   }
-  for (const char* key : {"client_certificate_key", "client_certificate_key_file", "client_certificate_key_ref",
-                          "client_certificate_key_id", "signature_algorithm", "iss", "audience", "claims"}) {
-    inner.Refuse(key, "belongs to the JWT bearer grant, which is not supported; only client_credentials is");
-  }
+  oauth2.jwt_bearer = grant == kJwtGrant;
+  DecodeJwt(inner, oauth2);
   inner.Require("client_id", !oauth2.client_id.empty());
   inner.Require("token_url", !oauth2.token_url.empty());
   DecodeTlsChild(inner, oauth2.tls);

@@ -3,6 +3,7 @@
 #include <string>
 #include <utility>
 
+#include "agent/http/internal/jwt.h"
 #include "agent/http/options.h"
 
 namespace agent::http {
@@ -16,6 +17,14 @@ Node Scalar(std::string text, bool quoted = true) {
   node.scalar = std::move(text);
   node.quoted = quoted;
   return node;
+}
+
+// A claim's JSON text; structured ones are shown as one text.
+Node ScalarOfJson(const std::string& json) {
+  const bool text = json.size() >= 2 && json.front() == '"' && json.find('\\') == std::string::npos;
+  if (text) return Scalar(json.substr(1, json.size() - 2));
+  const bool structured = json.front() == '[' || json.front() == '{' || json.front() == '"';
+  return Scalar(json, structured);
 }
 
 Node Map() {
@@ -94,6 +103,17 @@ void WriteOAuth2(Writer& writer, const OAuth2& oauth2) {
     to.Text("client_id", oauth2.client_id);
     to.Secret("client_secret", oauth2.client_secret);
     to.Text("client_secret_file", oauth2.client_secret_file);
+    to.Secret("client_certificate_key", oauth2.certificate_key);
+    to.Text("client_certificate_key_file", oauth2.certificate_key_file);
+    to.Text("client_certificate_key_id", oauth2.certificate_key_id);
+    if (oauth2.jwt_bearer) to.Text("grant_type", std::string(kJwtGrant));
+    to.Text("signature_algorithm", oauth2.signature_algorithm);
+    to.Text("iss", oauth2.iss);
+    to.Text("audience", oauth2.audience);
+    to.Child("claims", [&](Writer& claims) {
+      // JSON is YAML: a value is written as it stands.
+      for (const auto& [name, json] : oauth2.claims) claims.Put(name, ScalarOfJson(json));
+    });
     to.List("scopes", oauth2.scopes);
     to.Text("token_url", to.reveal() ? oauth2.token_url : MaskUrl(oauth2.token_url));
     to.Child("endpoint_params", [&](Writer& params) {

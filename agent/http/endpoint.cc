@@ -5,12 +5,17 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <chrono>
 #include <cstring>
+#include <random>
 #include <utility>
+
+#include "agent/http/internal/jwt.h"
 
 namespace agent::http {
 namespace {
 
+constexpr Duration kTokenTimeout = std::chrono::seconds(30);
 constexpr off_t kLargestFile = 4 * 1024 * 1024;  // a bundle of all public CAs is 0.2 MiB
 
 bool Same(const timespec& a, const timespec& b) { return a.tv_sec == b.tv_sec && a.tv_nsec == b.tv_nsec; }
@@ -41,6 +46,19 @@ Result<std::string> ReadAll(const std::string& path, off_t size) {
   close(descriptor);
   text.resize(filled);
   return text;
+}
+
+// A random UUID (RFC 9562, version 4).
+std::string RandomId() {
+  static constexpr char kHex[] = "0123456789abcdef";
+  std::random_device device;
+  std::string id = "xxxxxxxx-xxxx-4xxx-yxxx-xxxxxxxxxxxx";
+  for (char& c : id) {
+    const auto dice = static_cast<unsigned>(device());
+    if (c == 'x') c = kHex[dice & 15];
+    if (c == 'y') c = kHex[8 + (dice & 3)];
+  }
+  return id;
 }
 
 std::shared_ptr<Endpoint> MakeTokenEndpoint(const ClientOptions& options) {
@@ -98,6 +116,37 @@ Endpoint::Endpoint(ClientOptions o) : options(std::move(o)), token_endpoint(Make
 
 std::shared_ptr<Endpoint> MakeEndpoint(ClientOptions options) {
   return std::make_shared<Endpoint>(std::move(options));
+}
+
+Result<Request> MakeTokenRequest(Endpoint& endpoint) {
+  const OAuth2& oauth2 = endpoint.options.oauth2;
+  Request request;
+  request.method = "POST";
+  request.url = oauth2.token_url;
+  request.headers = {{"Content-Type", "application/x-www-form-urlencoded"}, {"Accept", "application/json"}};
+  request.timeout = kTokenTimeout;
+  request.endpoint = endpoint.token_endpoint;
+  if (oauth2.jwt_bearer) {
+    Result<std::string> key = SecretOrFile(endpoint.files, oauth2.certificate_key, oauth2.certificate_key_file);
+    if (!key) return Forward(key);
+    const auto now = std::chrono::system_clock::now().time_since_epoch();
+    Result<std::string> assertion =
+        MakeJwt(oauth2, *key, std::chrono::duration_cast<std::chrono::seconds>(now).count(), RandomId());
+    if (!assertion) return Forward(assertion);
+    endpoint.token_form = AssertionForm(oauth2, *assertion);
+  } else {
+    Result<std::string> secret = SecretOrFile(endpoint.files, oauth2.client_secret, oauth2.client_secret_file);
+    if (!secret) return Forward(secret);
+    endpoint.token_form = TokenForm(oauth2, endpoint.secret_in_form ? *secret : std::string());
+    if (!endpoint.secret_in_form) {
+      // RFC 6749 section 2.3.1: both are form-encoded before they become basic auth.
+      ClientOptions options = endpoint.token_endpoint->options;
+      options.basic_auth = {FormEscape(oauth2.client_id), "", FormEscape(*secret), ""};
+      request.endpoint = MakeEndpoint(std::move(options));
+    }
+  }
+  request.body = endpoint.token_form;
+  return request;
 }
 
 Result<std::shared_ptr<const std::string>> TextOrFile(FileCache& files, const std::string& text,

@@ -66,10 +66,20 @@ struct Authorization {
   bool set() const { return !credentials.empty() || !credentials_file.empty(); }
 };
 
-// Tokens by client credentials; cached until shortly before they expire.
+// Tokens by client credentials or by a signed assertion (JWT bearer grant, RFC 7523);
+// cached until shortly before they expire.
 struct OAuth2 {
   std::string client_id;
   std::string client_secret, client_secret_file;
+  // -- JWT bearer only --
+  bool jwt_bearer = false;  // grant_type
+  std::string certificate_key, certificate_key_file;  // an RSA key in PEM
+  std::string certificate_key_id;
+  std::string signature_algorithm;  // RS256 (default), RS384, RS512
+  std::string iss;                  // default: client_id
+  std::string audience;             // default: token_url
+  LabelMap claims;                  // values are JSON texts
+  // --
   std::string token_url;
   std::vector<std::string> scopes;
   LabelMap endpoint_params;

@@ -5,6 +5,7 @@
 #include <charconv>
 #include <optional>
 
+#include "agent/http/internal/jwt.h"
 #include "agent/http/internal/url.h"
 
 namespace agent::http {
@@ -139,6 +140,22 @@ std::string TokenForm(const OAuth2& options, std::string_view secret_in_form) {
     add("client_secret", secret_in_form);
   }
   return form;
+}
+
+std::string AssertionForm(const OAuth2& options, std::string_view assertion) {
+  std::string grant(kJwtGrant);
+  std::string rest;
+  std::string scopes;
+  for (const std::string& scope : options.scopes) scopes.append(scopes.empty() ? "" : " ").append(scope);
+  if (!scopes.empty()) rest += "&scope=" + FormEscape(scopes);
+  for (const auto& [name, value] : options.endpoint_params) {
+    if (name == "grant_type") {
+      grant = value;
+    } else {
+      rest += "&" + FormEscape(name) + "=" + FormEscape(value);
+    }
+  }
+  return "grant_type=" + FormEscape(grant) + "&assertion=" + FormEscape(assertion) + rest;
 }
 
 Result<Token> ParseToken(std::string_view body) {

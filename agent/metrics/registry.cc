@@ -53,7 +53,11 @@ class HistogramHandle : public Histogram, public Holder<prometheus::Histogram> {
 template <class Metric, class Handle>
 struct Family {
   prometheus::Family<Metric>* exposed = nullptr;  // null: the name is not a valid one
-  std::map<Labels, std::unique_ptr<Handle>> series;
+  struct Series {
+    std::unique_ptr<Handle> handle;
+    uint64_t owners = 0;  // by Acquire
+  };
+  std::map<Labels, Series> series;
 };
 
 using CounterFamily = Family<prometheus::Counter, CounterHandle>;
@@ -114,7 +118,7 @@ struct Registry::Impl {
       LogError("a metric was asked for with two types; the second is not exposed", {{"metric", name}});
       return *hidden.emplace_back(std::make_unique<Handle>(std::make_unique<Metric>(args...)));
     }
-    if (const auto series = family->series.find(labels); series != family->series.end()) return *series->second;
+    if (const auto series = family->series.find(labels); series != family->series.end()) return *series->second.handle;
     std::unique_ptr<Handle> handle;
     try {
       if (family->exposed == nullptr) family->exposed = &build(library);
@@ -124,7 +128,55 @@ struct Registry::Impl {
                {{"metric", name}, {"err", error.what()}});
       handle = std::make_unique<Handle>(std::make_unique<Metric>(args...));
     }
-    return *family->series.emplace(labels, std::move(handle)).first->second;
+    return *family->series.emplace(labels, typename FamilyType::Series{std::move(handle)}).first->second.handle;
+  }
+
+  // Calls visit(family, series) if there is such a series of whatever type.
+  template <class Visit>
+  void Find(const std::string& name, const Labels& labels, Visit visit) AGENT_REQUIRES(mutex) {
+    const auto found = families.find(name);
+    if (found == families.end()) return;
+    std::visit(
+        [&](auto& family) {
+          const auto series = family.series.find(labels);
+          if (series != family.series.end()) visit(family, series);
+        },
+        found->second);
+  }
+
+  Counter& MakeCounter(const std::string& name, const std::string& help, const Labels& labels) AGENT_REQUIRES(mutex) {
+    return Get<CounterFamily, CounterHandle>(name, labels, hidden_counters, [&](prometheus::Registry& l) -> auto& {
+      return prometheus::BuildCounter().Name(name).Help(help).Register(l);
+    });
+  }
+  Gauge& MakeGauge(const std::string& name, const std::string& help, const Labels& labels) AGENT_REQUIRES(mutex) {
+    return Get<GaugeFamily, GaugeHandle>(name, labels, hidden_gauges, [&](prometheus::Registry& l) -> auto& {
+      return prometheus::BuildGauge().Name(name).Help(help).Register(l);
+    });
+  }
+  Histogram& MakeHistogram(const std::string& name, const std::string& help, const Labels& labels,
+                           const std::vector<double>& buckets) AGENT_REQUIRES(mutex) {
+    // The library only asserts that bounds rise; an unsorted list would lose counts.
+    std::vector<double> bounds = buckets;
+    std::ranges::sort(bounds);
+    const auto repeated = std::ranges::unique(bounds);
+    bounds.erase(repeated.begin(), repeated.end());
+    return Get<HistogramFamily, HistogramHandle>(
+        name, labels, hidden_histograms,
+        [&](prometheus::Registry& l) -> auto& {
+          return prometheus::BuildHistogram().Name(name).Help(help).Register(l);
+        },
+        bounds);
+  }
+
+  void Own(const std::string& name, const Labels& labels) AGENT_REQUIRES(mutex) {
+    Find(name, labels, [](auto& /*family*/, auto series) { ++series->second.owners; });
+  }
+
+  template <class FamilyType, class Iterator>
+  static void Erase(FamilyType& family, Iterator series) {
+    if (series->second.handle->own == nullptr) family.exposed->Remove(&series->second.handle->metric);
+    family.series.erase(series);
   }
 };
 
@@ -133,48 +185,52 @@ Registry::~Registry() = default;
 
 Counter& Registry::GetCounter(const std::string& name, const std::string& help, const Labels& labels) {
   MutexLock lock(impl_->mutex);
-  return impl_->Get<CounterFamily, CounterHandle>(
-      name, labels, impl_->hidden_counters, [&](prometheus::Registry& library) -> auto& {
-        return prometheus::BuildCounter().Name(name).Help(help).Register(library);
-      });
+  return impl_->MakeCounter(name, help, labels);
 }
 
 Gauge& Registry::GetGauge(const std::string& name, const std::string& help, const Labels& labels) {
   MutexLock lock(impl_->mutex);
-  return impl_->Get<GaugeFamily, GaugeHandle>(
-      name, labels, impl_->hidden_gauges, [&](prometheus::Registry& library) -> auto& {
-        return prometheus::BuildGauge().Name(name).Help(help).Register(library);
-      });
+  return impl_->MakeGauge(name, help, labels);
 }
 
 Histogram& Registry::GetHistogram(const std::string& name, const std::string& help, const Labels& labels,
                                   const std::vector<double>& buckets) {
-  // The library only asserts that bounds rise; an unsorted list would lose counts.
-  std::vector<double> bounds = buckets;
-  std::ranges::sort(bounds);
-  const auto repeated = std::ranges::unique(bounds);
-  bounds.erase(repeated.begin(), repeated.end());
   MutexLock lock(impl_->mutex);
-  return impl_->Get<HistogramFamily, HistogramHandle>(
-      name, labels, impl_->hidden_histograms,
-      [&](prometheus::Registry& library) -> auto& {
-        return prometheus::BuildHistogram().Name(name).Help(help).Register(library);
-      },
-      bounds);
+  return impl_->MakeHistogram(name, help, labels, buckets);
 }
 
 void Registry::Remove(const std::string& name, const Labels& labels) {
   MutexLock lock(impl_->mutex);
-  const auto found = impl_->families.find(name);
-  if (found == impl_->families.end()) return;
-  std::visit(
-      [&labels](auto& family) {
-        const auto series = family.series.find(labels);
-        if (series == family.series.end()) return;
-        if (series->second->own == nullptr) family.exposed->Remove(&series->second->metric);
-        family.series.erase(series);
-      },
-      found->second);
+  impl_->Find(name, labels, [](auto& family, auto series) { Impl::Erase(family, series); });
+}
+
+Counter& Registry::AcquireCounter(const std::string& name, const std::string& help, const Labels& labels) {
+  MutexLock lock(impl_->mutex);
+  Counter& counter = impl_->MakeCounter(name, help, labels);
+  impl_->Own(name, labels);
+  return counter;
+}
+
+Gauge& Registry::AcquireGauge(const std::string& name, const std::string& help, const Labels& labels) {
+  MutexLock lock(impl_->mutex);
+  Gauge& gauge = impl_->MakeGauge(name, help, labels);
+  impl_->Own(name, labels);
+  return gauge;
+}
+
+Histogram& Registry::AcquireHistogram(const std::string& name, const std::string& help, const Labels& labels,
+                                      const std::vector<double>& buckets) {
+  MutexLock lock(impl_->mutex);
+  Histogram& histogram = impl_->MakeHistogram(name, help, labels, buckets);
+  impl_->Own(name, labels);
+  return histogram;
+}
+
+void Registry::Release(const std::string& name, const Labels& labels) {
+  MutexLock lock(impl_->mutex);
+  impl_->Find(name, labels, [](auto& family, auto series) {
+    if (series->second.owners > 0 && --series->second.owners == 0) Impl::Erase(family, series);
+  });
 }
 
 std::shared_ptr<void> Registry::AddCollector(std::function<void()> collect) {

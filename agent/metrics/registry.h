@@ -55,6 +55,15 @@ class Registry {
   // Removes one series; its handle must not be used afterwards.
   void Remove(const std::string& name, const Labels& labels);
 
+  // For series that come and go and may have several owners (the custom metrics of
+  // pipelines): like Get, but every Acquire is paid back by one Release, and the series
+  // ends with the last of them.
+  Counter& AcquireCounter(const std::string& name, const std::string& help, const Labels& labels);
+  Gauge& AcquireGauge(const std::string& name, const std::string& help, const Labels& labels);
+  Histogram& AcquireHistogram(const std::string& name, const std::string& help, const Labels& labels,
+                              const std::vector<double>& buckets);
+  void Release(const std::string& name, const Labels& labels);
+
   // Called at the start of every Text(), to set gauges from live state. Returns a
   // token; the collector is forgotten when the token is destroyed (which waits for a
   // running Text). A callback must not add or destroy tokens of its own kind.

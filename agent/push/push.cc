@@ -58,7 +58,7 @@ void Pusher::Tick(MonoTime now, WallNanos wall) {
 MonoTime Pusher::NextDeadline() const {
   {
     const MutexLock lock(impl_->mutex);
-    if (!impl_->inbox.empty()) return MonoTime::min();
+    if (!impl_->inbox.empty()) return MonoTime{};  // at once
   }
   return impl_->deliverer.NextDeadline();
 }

@@ -222,8 +222,8 @@ void Deliverer::Tick(MonoTime now, WallNanos wall) {
 
 MonoTime Deliverer::NextDeadline() const {
   if (closed_) return kNever;
-  if (!box_->answers.empty()) return MonoTime::min();
-  if (stop_at_ != kNever && !hurried_) return MonoTime::min();
+  if (!box_->answers.empty()) return MonoTime{};  // at once; a time that one may subtract from
+  if (stop_at_ != kNever && !hurried_) return MonoTime{};
   MonoTime next = jobs_ > 0 ? stop_at_ : kNever;
   if (!timers_.empty()) next = std::min(next, timers_.begin()->first);
   return next;

@@ -70,7 +70,7 @@ Status Positions::Load() {
   if (!stat && stat.error().code == Code::kNotFound) return {};
   if (stat) {
     mode_ = stat->mode;
-    loaded_at_ns_ = stat->modified_ns;
+    seen_until_ns_ = stat->modified_ns;
   }
   auto text = ReadWhole(fs_, options_.filename, kMostBytes);
   if (!text) return SetAside("it cannot be read: " + text.error().what);
@@ -81,6 +81,7 @@ Status Positions::Load() {
     LogWarn("the positions file was changed by another hand; its map is taken as it reads",
             {{"path", options_.filename}});
   }
+  if (content->seen_until_ns != 0) seen_until_ns_ = content->seen_until_ns;
   files_ = std::move(content->files);
   by_path_ = std::move(content->by_path);
   cursors_ = std::move(content->cursors);
@@ -118,14 +119,14 @@ void Positions::SetCursor(const std::string& key, std::string value) {
 }
 
 bool Positions::Save(const std::vector<SavedPosition>& files, const std::map<std::string, std::string>& by_path,
-                     MonoTime now) {
+                     WallNanos seen_until, MonoTime now) {
   if (options_.filename.empty()) {
     saved_at_ = now;
     return true;
   }
   if (now < retry_at_) return false;
   if (metrics_.entries != nullptr) metrics_.entries->Set(static_cast<double>(files.size() + by_path.size()));
-  Status written = Write(RenderPositions({files, by_path, cursors_, false}));
+  Status written = Write(RenderPositions({files, by_path, cursors_, seen_until, false}));
   if (written) {
     if (!trouble_.empty()) LogInfo("the positions file can be written again", {{"path", options_.filename}});
     trouble_.clear();

@@ -67,8 +67,9 @@ class Positions {
   const std::vector<SavedPosition>& files() const { return files_; }
   // Entries without an identity: Promtail's. The values are text.
   const std::map<std::string, std::string>& by_path() const { return by_path_; }
-  // When the file was written last, by the file system's clock; 0 = there was none.
-  int64_t loaded_at_ns() const { return loaded_at_ns_; }
+  // Up to when the agent that saved it had seen every change; of Promtail's, when the
+  // file was written. Wall clock; 0 = there was no file.
+  int64_t seen_until_ns() const { return seen_until_ns_; }
 
   // -- positions that are not of files ("cursor-<job>"), for other sources --
   std::string Cursor(const std::string& key) const;
@@ -77,7 +78,7 @@ class Positions {
   // Writes everything; `files` in the order in which their bytes were written. False:
   // it failed, or has failed so recently that it was not tried.
   bool Save(const std::vector<SavedPosition>& files, const std::map<std::string, std::string>& by_path,
-            MonoTime now);
+            WallNanos seen_until, MonoTime now);
   bool cursors_changed() const { return cursors_changed_; }
   // When the last good Save was; kNever if none was.
   MonoTime saved_at() const { return saved_at_; }
@@ -99,7 +100,7 @@ class Positions {
   std::map<std::string, std::string> by_path_;
   std::map<std::string, std::string> cursors_;
   bool cursors_changed_ = false;
-  int64_t loaded_at_ns_ = 0;
+  int64_t seen_until_ns_ = 0;
   uint32_t mode_ = 0600;
   std::string bad_;  // why the file on disk must be set aside before it is replaced
   std::string trouble_;

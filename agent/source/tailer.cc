@@ -40,7 +40,7 @@ Tailer::Impl::Impl(TailerOptions options, TailerParts parts, MonoTime now)
       imported_(parts_.positions.by_path()),
       next_sync_(now + options_.sync_period),
       next_save_(now + parts_.positions.options().sync_period) {
-  alive_since_ns_ = parts_.positions.loaded_at_ns();
+  alive_since_ns_ = parts_.positions.seen_until_ns();
   if (alive_since_ns_ == 0) alive_since_ns_ = parts_.clock.Wall();
 }
 

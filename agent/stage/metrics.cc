@@ -177,9 +177,9 @@ void MetricsStage::Update(size_t index, const Record& record, StageContext& cont
 }
 
 std::unique_ptr<StagePlan> BuildMetrics(const config::Node& options, BuildContext& context) {
-  if (!options.is_map()) {
+  if (!options.is_map() && !options.is_null()) {
     context.diagnostics.AddError(options.place, context.path,
-                                 "no metrics are defined; write a map of metric name to its type, source and config");
+                                 "a map of metric name to its type, source and config is needed here");
     return nullptr;
   }
   auto plan = std::make_unique<MetricsPlan>(context.symbols, context.metrics);

@@ -211,7 +211,8 @@ std::unique_ptr<StagePlan> BuildMultiline(const config::Node& options, BuildCont
     }
   }
   if (reader.Int("max_lines", lines) && lines < 0) {
-    reader.Error("max_lines", "the number of lines must not be negative; 0 means no limit");
+    reader.Warning("max_lines", "a negative number of lines means no limit; write 0");
+    lines = 0;
   }
   reader.Finish();
   plan->max_lines = static_cast<uint64_t>(lines);

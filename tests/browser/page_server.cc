@@ -122,7 +122,7 @@ class MadeUpSource : public AdminSource {
 
  private:
   static PodSummary MakePod(size_t i) {
-    char digits[16];
+    char digits[24];
     std::snprintf(digits, sizeof digits, "%05zu", i);
     PodSummary pod;
     pod.ns = i % 3 == 0 ? "shop" : i % 3 == 1 ? "billing" : "kube-system";

@@ -6,9 +6,11 @@
 #include <string>
 
 #include "agent/http/client.h"
+#include "agent/http/internal/jwt.h"
 #include "agent/http/internal/token.h"
 #include "tests/http/http_harness.h"
 #include "tests/support/scripted_loki.h"
+#include "tests/support/test_certs.h"
 
 namespace agent::http {
 namespace {
@@ -175,6 +177,65 @@ TEST_F(HttpOAuth2, NoTokenIsAnError) {
   EXPECT_NE(AuthorizationOf(endpoint).find("no access_token"), std::string::npos);
   token_body_ = "";
   EXPECT_EQ(AuthorizationOf(endpoint), "Bearer T1");
+}
+
+TEST_F(HttpOAuth2, ASignedAssertionIsTheOtherGrant) {
+  options_.oauth2.jwt_bearer = true;
+  options_.oauth2.certificate_key_file = folder_.Write("key.pem", test::MakeRsaKey().private_key);
+  EXPECT_EQ(AuthorizationOf(options_), "Bearer T1");
+  const ReceivedRequest asked = TokenRequests().at(0);
+  EXPECT_TRUE(asked.body.starts_with("grant_type=urn%3Aietf%3Aparams%3Aoauth%3Agrant-type%3Ajwt-bearer&assertion=ey"))
+      << asked.body;
+  EXPECT_TRUE(asked.body.ends_with("&scope=write+read&audience=loki+%26+co")) << asked.body;
+  EXPECT_EQ(asked.Header("authorization"), "");
+  folder_.Write("key.pem", "no key");
+  EXPECT_NE(AuthorizationOf(options_).find("no RSA private key"), std::string::npos);
+}
+
+TEST(HttpJwt, IsSignedAndSaysWhatItShould) {
+  const test::RsaKey key = test::MakeRsaKey();
+  OAuth2 options;
+  options.client_id = "me \"quoted\"";
+  options.token_url = "https://token/";
+  options.scopes = {"a", "b"};
+  for (const char* algorithm : {"", "RS256", "RS384", "RS512"}) {
+    options.signature_algorithm = algorithm;
+    const Result<std::string> jwt = MakeJwt(options, key.private_key, 1'700'000'000, "id-1");
+    ASSERT_TRUE(jwt) << jwt.error().what;
+    const size_t first = jwt->find('.');
+    const size_t second = jwt->find('.', first + 1);
+    ASSERT_NE(second, std::string::npos);
+    const std::string wanted = algorithm[0] == '\0' ? "RS256" : algorithm;
+    EXPECT_EQ(jwt->substr(0, first), Base64Url(R"({"alg":")" + wanted + R"(","typ":"JWT"})"));
+    EXPECT_EQ(jwt->substr(first + 1, second - first - 1),
+              Base64Url(R"({"aud":"https://token/","exp":1700000600,"iat":1700000000,"iss":"me \"quoted\"",)"
+                        R"("jti":"id-1","scope":"a b","sub":"me \"quoted\""})"));
+    EXPECT_TRUE(test::VerifyRsa(key, wanted, jwt->substr(0, second), jwt->substr(second + 1)));
+    EXPECT_FALSE(test::VerifyRsa(test::MakeRsaKey(), wanted, jwt->substr(0, second), jwt->substr(second + 1)));
+  }
+}
+
+TEST(HttpJwt, GivenClaimsAndNamesWin) {
+  OAuth2 options;
+  options.client_id = "me";
+  options.iss = "issuer";
+  options.audience = "audience";
+  options.certificate_key_id = "k1";
+  options.claims = {{"sub", "\"other\""}, {"n", "[1,2]"}};
+  const Result<std::string> jwt = MakeJwt(options, test::MakeRsaKey().private_key, 0, "x");
+  ASSERT_TRUE(jwt);
+  const size_t first = jwt->find('.');
+  EXPECT_EQ(jwt->substr(0, first), Base64Url(R"({"alg":"RS256","kid":"k1","typ":"JWT"})"));
+  EXPECT_EQ(jwt->substr(first + 1, jwt->rfind('.') - first - 1),
+            Base64Url(R"({"aud":"audience","exp":600,"iat":0,"iss":"issuer","jti":"x","n":[1,2],"sub":"other"})"));
+}
+
+TEST(HttpJwt, Base64Url) {
+  EXPECT_EQ(Base64Url(""), "");
+  EXPECT_EQ(Base64Url("f"), "Zg");
+  EXPECT_EQ(Base64Url("fo"), "Zm8");
+  EXPECT_EQ(Base64Url("foo"), "Zm9v");
+  EXPECT_EQ(Base64Url("\xff\xef\xbe"), "_---");
 }
 
 TEST(HttpToken, Parse) {

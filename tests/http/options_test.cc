@@ -103,6 +103,13 @@ TEST(HttpOptions, WhatIsWrittenOpenlyReadsBack) {
       "endpoint_params: {k: v}, tls_config: {insecure_skip_verify: true}, proxy_from_environment: true}");
   EXPECT_EQ(oauth2.problems, "");
   EXPECT_EQ(Read(Written(oauth2.options, true)).options, oauth2.options);
+  const Decoded jwt = Read(
+      "oauth2: {client_id: i, token_url: 'http://t/x', grant_type: 'urn:ietf:params:oauth:grant-type:jwt-bearer', "
+      "client_certificate_key: hidden, client_certificate_key_id: k, signature_algorithm: RS512, iss: me, audience: you, "
+      "claims: {text: x, number: 7, flag: true}}");
+  EXPECT_EQ(jwt.problems, "");
+  EXPECT_EQ(Read(Written(jwt.options, true)).options, jwt.options);
+  EXPECT_EQ(Written(jwt.options).find("hidden"), std::string::npos);
 }
 
 TEST(HttpOptions, BearerTokenIsAShorthand) {
@@ -129,8 +136,13 @@ TEST(HttpOptions, EachMistakeIsNamed) {
       {"oauth2: {token_url: 'http://t'}", "client_id"},
       {"oauth2: {client_id: i}", "token_url"},
       {"oauth2: {client_id: i, token_url: 'no url'}", "not an absolute URL"},
-      {"oauth2: {client_id: i, token_url: 'http://t', claims: {}}", "JWT bearer grant"},
-      {"oauth2: {client_id: i, token_url: 'http://t', grant_type: other}", "only client_credentials"},
+      {"oauth2: {client_id: i, token_url: 'http://t', claims: []}", "is a map"},
+      {"oauth2: {client_id: i, token_url: 'http://t', grant_type: other}", "\"other\" is not known"},
+      {"oauth2: {client_id: i, token_url: 'http://t', grant_type: 'urn:ietf:params:oauth:grant-type:jwt-bearer'}",
+       "client_certificate_key: is missing"},
+      {"oauth2: {client_id: i, token_url: 'http://t', grant_type: 'urn:ietf:params:oauth:grant-type:jwt-bearer', "
+       "client_certificate_key: k, signature_algorithm: HS256}",
+       "it is RS256"},
       {"tls_config: {cert: a}", "needs its key"},
       {"tls_config: {key_file: a}", "needs its cert"},
       {"tls_config: {ca: a, ca_file: b}", "both ca and ca_file"},

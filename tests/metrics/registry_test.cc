@@ -96,6 +96,35 @@ TEST(Registry, CollectorsRunBeforeAndAfterAScrapeWhileTheirTokenLives) {
   EXPECT_EQ(registry.Text(), "# HELP g help\n# TYPE g gauge\ng 2\n");
 }
 
+TEST(Registry, ASharedSeriesEndsWithItsLastOwner) {
+  Registry registry;
+  const Labels labels = {{"a", "1"}};
+  Counter& one = registry.AcquireCounter("shared_total", "help", labels);
+  Counter& two = registry.AcquireCounter("shared_total", "help", labels);
+  EXPECT_EQ(&one, &two);
+  one.Add(3);
+  registry.Release("shared_total", labels);
+  EXPECT_EQ(two.Value(), 3);
+  EXPECT_NE(registry.Text().find("shared_total{a=\"1\"} 3"), std::string::npos);
+  registry.Release("shared_total", labels);
+  EXPECT_EQ(registry.Text().find("shared_total{"), std::string::npos);
+  EXPECT_EQ(registry.AcquireCounter("shared_total", "help", labels).Value(), 0);
+  registry.Release("never_seen", labels);
+  registry.GetGauge("plain", "help").Set(1);
+  registry.Release("plain", {});  // nobody acquired it
+  EXPECT_NE(registry.Text().find("plain 1"), std::string::npos);
+}
+
+TEST(Registry, AHistogramAndAGaugeCanBeSharedToo) {
+  Registry registry;
+  registry.AcquireHistogram("h", "help", {}, {2, 1}).Observe(1.5);
+  registry.AcquireGauge("g", "help", {}).Add(2);
+  EXPECT_NE(registry.Text().find("h_bucket{le=\"2\"} 1"), std::string::npos);
+  registry.Release("h", {});
+  registry.Release("g", {});
+  EXPECT_EQ(registry.Text().find("h_bucket"), std::string::npos);
+}
+
 TEST(Registry, ATokenMayOutliveTheRegistry) {
   std::optional<Registry> registry(std::in_place);
   std::shared_ptr<void> token = registry->AddCollector([] {});

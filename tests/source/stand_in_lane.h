@@ -24,6 +24,8 @@ class StandInLane final : public FileSink {
     LabelMap labels;
     std::string path;
     BatchId batch = 0;
+    uint64_t end = 0;  // behind its last byte
+    std::shared_ptr<TailedFile> file;
   };
 
   void Add(std::shared_ptr<TailedFile> file) override {
@@ -63,6 +65,7 @@ class StandInLane final : public FileSink {
     open_.erase(it);
   }
   size_t open_batches() const { return open_.size(); }
+  BatchId open_batch(size_t index) const { return std::next(open_.begin(), static_cast<std::ptrdiff_t>(index))->first; }
 
   const std::vector<Line>& lines() const { return lines_; }
   std::vector<std::string> texts() const {
@@ -114,10 +117,10 @@ class StandInLane final : public FileSink {
     uint64_t at = offset;
     while (!bytes.empty()) {
       const size_t newline = std::min(bytes.find('\n'), bytes.size());
-      const auto shared = Shared(file);
+      const auto shared = file.shared_from_this();
       if (file.receipts.AddToBatch(batch_, at)) open_[batch_].push_back(shared);
-      lines_.push_back({std::string(bytes.substr(0, newline)), file.labels, file.path, batch_});
       const size_t used = std::min(newline + 1, bytes.size());
+      lines_.push_back({std::string(bytes.substr(0, newline)), file.labels, file.path, batch_, at + used, shared});
       bytes.remove_prefix(used);
       at += used;
     }
@@ -137,9 +140,6 @@ class StandInLane final : public FileSink {
   void Publish(TailedFile& file) {
     file.committed_offset.store(file.receipts.Committed());
     if (file.read_done && file.receipts.Settled()) file.drained.store(true, std::memory_order_release);
-  }
-  std::shared_ptr<TailedFile> Shared(const TailedFile& file) {
-    return *std::find_if(files_.begin(), files_.end(), [&](const auto& each) { return each.get() == &file; });
   }
   void Forget() {
     std::erase_if(files_, [](const auto& file) { return file->drained.load(); });

@@ -69,7 +69,10 @@ class TailerWorld {
   // As after SIGKILL: what was not saved is forgotten.
   void Kill() {
     if (lane != nullptr) {
-      for (const auto& line : lane->lines()) arrived.push_back(line);
+      for (const auto& line : lane->lines()) {
+        arrived.push_back(line);
+        arrived.back().file.reset();
+      }
     }
     tailer.reset();
     lane.reset();

@@ -8,6 +8,7 @@
 #include <openssl/x509.h>
 #include <openssl/x509v3.h>
 
+#include <algorithm>
 #include <atomic>
 #include <memory>
 
@@ -77,6 +78,34 @@ CertAndKey MakeAuthority(const std::string& name) { return Make(name, "", nullpt
 
 CertAndKey MakeCertificate(const CertAndKey& authority, const std::string& common_name, const std::string& names) {
   return Make(common_name, names, &authority);
+}
+
+RsaKey MakeRsaKey() {
+  const Key key(EVP_RSA_gen(2048), &EVP_PKEY_free);
+  const Memory own = NewMemory();
+  const Memory other = NewMemory();
+  PEM_write_bio_PrivateKey(own.get(), key.get(), nullptr, nullptr, 0, nullptr, nullptr);
+  PEM_write_bio_PUBKEY(other.get(), key.get());
+  return {TextOf(own.get()), TextOf(other.get())};
+}
+
+bool VerifyRsa(const RsaKey& key, const std::string& algorithm, const std::string& text, const std::string& signature) {
+  std::string padded = signature;
+  for (char& c : padded) c = c == '-' ? '+' : c == '_' ? '/' : c;
+  while (padded.size() % 4 != 0) padded += '=';
+  std::string bytes(padded.size(), '\0');
+  auto* to = reinterpret_cast<unsigned char*>(bytes.data());
+  const int size = EVP_DecodeBlock(to, reinterpret_cast<const unsigned char*>(padded.data()), static_cast<int>(padded.size()));
+  const Key public_key(PEM_read_bio_PUBKEY(NewMemory(key.public_key).get(), nullptr, nullptr, nullptr), &EVP_PKEY_free);
+  const EVP_MD* digest = algorithm == "RS512" ? EVP_sha512() : algorithm == "RS384" ? EVP_sha384() : EVP_sha256();
+  EVP_MD_CTX* context = EVP_MD_CTX_new();
+  const long padding = std::count(padded.begin(), padded.end(), '=');
+  const bool good = size > 0 && EVP_DigestVerifyInit(context, nullptr, digest, nullptr, public_key.get()) == 1 &&
+                    EVP_DigestVerify(context, to, static_cast<size_t>(size - padding),
+                                     reinterpret_cast<const unsigned char*>(text.data()), text.size()) == 1;
+  EVP_MD_CTX_free(context);
+  ERR_clear_error();
+  return good;
 }
 
 }  // namespace agent::test

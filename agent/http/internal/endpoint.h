@@ -53,8 +53,13 @@ class Endpoint {
   MonoTime token_until{};      // a new one is fetched from then on
   bool fetching = false;       // a token request is under way
   bool secret_in_form = false; // the server wants the secret there
+  std::string token_form;      // the body of the token request
   std::vector<RequestId> waiting;  // for the token
 };
+
+// The request for a token, by the grant that the options say. Its body is borrowed from
+// the endpoint.
+Result<Request> MakeTokenRequest(Endpoint& endpoint);
 
 // The inline text, else the file's contents, else null.
 Result<std::shared_ptr<const std::string>> TextOrFile(FileCache& files, const std::string& text,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// OAuth2 client credentials: the token request's form and the token's answer. Pure.
-// Format: RFC 6749 sections 4.4 and 5.1.
+// OAuth2: the token request's form and the token's answer. Pure.
+// Format: RFC 6749 sections 4.4 and 5.1, RFC 7523 section 2.1.
 #pragma once
 
 #include <string>
@@ -18,8 +18,11 @@ struct Token {
   Duration lifetime{};  // 0 = unlimited
 };
 
-// application/x-www-form-urlencoded. The secret goes into the form only if asked.
+// application/x-www-form-urlencoded, for the client credentials grant. The secret goes
+// into the form only if asked.
 std::string TokenForm(const OAuth2& options, std::string_view secret_in_form);
+// The same for the JWT bearer grant.
+std::string AssertionForm(const OAuth2& options, std::string_view assertion);
 std::string FormEscape(std::string_view text);
 
 // Reads the JSON object of a token answer: access_token, token_type, expires_in.

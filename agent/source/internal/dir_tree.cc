@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "agent/core/log.h"
+#include "agent/source/internal/rotated_names.h"
 
 namespace agent::source {
 
@@ -96,8 +97,10 @@ void DirTree::TryLiterals(const std::string& path, const std::vector<State>& sta
   for (const State& state : states) {
     const Glob::Segment& segment = SegmentOf(state);
     if (segment.kind != Kind::kLiteral) continue;
-    const auto stat = fs_.LinkStat(platform::Join(path, segment.text));
+    const std::string child = platform::Join(path, segment.text);
+    const auto stat = fs_.LinkStat(child);
     if (stat) Try(path, segment.text, stat->type, {state});
+    else if (IsLast(state)) listener_.Appeared(child, {state.pattern});  // rotated away, perhaps
   }
 }
 
@@ -130,7 +133,10 @@ void DirTree::Try(const std::string& directory, const std::string& name, FileTyp
   }
   const Node* node = Find(directory);
   const bool pinned = node != nullptr && node->pins > 0;
-  if (matched.empty() && below.empty() && !pinned) return;
+  if (matched.empty() && below.empty() && !pinned) {
+    if (type != FileType::kDirectory) TryUnrotated(directory, name, states);
+    return;
+  }
   const std::string path = platform::Join(directory, name);
   bool loop = false;
   if (type == FileType::kSymlink || type == FileType::kUnknown) {
@@ -144,6 +150,19 @@ void DirTree::Try(const std::string& directory, const std::string& name, FileTyp
   }
   matched.erase(std::unique(matched.begin(), matched.end()), matched.end());
   if (!matched.empty() || pinned) listener_.Appeared(path, matched);
+  if (matched.empty()) TryUnrotated(directory, name, states);
+}
+
+void DirTree::TryUnrotated(const std::string& directory, const std::string& name, const std::vector<State>& states) {
+  for (size_t at = name.find_first_of(".-_", 1); at != std::string::npos; at = name.find_first_of(".-_", at + 1)) {
+    const std::string_view base = std::string_view(name).substr(0, at);
+    if (!IsRotatedName(base, name)) continue;
+    std::vector<PatternId> matched;
+    for (const State& state : states) {
+      if (IsLast(state) && SegmentOf(state).Matches(base)) matched.push_back(state.pattern);
+    }
+    if (!matched.empty()) listener_.RotatedAppeared(platform::Join(directory, base), matched);
+  }
 }
 
 // A link to a directory that it lies in.

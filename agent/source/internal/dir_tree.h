@@ -40,6 +40,8 @@ class TreeListener {
   // A file is (or may be) there; `patterns` match it. Also for names that no pattern
   // matches, in pinned directories.
   virtual void Appeared(const std::string& path, const std::vector<PatternId>& patterns) = 0;
+  // A file that rotation may have made out of `base` is there; `patterns` match base.
+  virtual void RotatedAppeared(const std::string& base, const std::vector<PatternId>& patterns) = 0;
   virtual void Vanished(const std::string& path) = 0;
   virtual void Moved(const std::string& from, const std::string& to) = 0;
   virtual void Modified(const std::string& path) = 0;
@@ -116,6 +118,7 @@ class DirTree {
   void List(const std::string& path, const std::vector<State>& states);
   void Try(const std::string& directory, const std::string& name, platform::FileType type,
            const std::vector<State>& states);
+  void TryUnrotated(const std::string& directory, const std::string& name, const std::vector<State>& states);
   static void AddClosed(std::set<State>& states, State state);
   static const platform::Glob::Segment& SegmentOf(const State& state) {
     return (*state.alternative)[state.segment];

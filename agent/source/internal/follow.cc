@@ -2,6 +2,7 @@
 // What a path leads to now, compared with what it led to before. Everything here looks
 // at the file system; events only say where to look.
 #include <algorithm>
+#include <utility>
 
 #include "agent/core/log.h"
 #include "agent/source/internal/rotated_names.h"
@@ -14,7 +15,6 @@ using platform::FileType;
 namespace {
 
 constexpr Duration kFirstRetry = std::chrono::seconds(1);
-constexpr Duration kLongestRetry = std::chrono::minutes(5);
 constexpr Duration kCopyRetry = std::chrono::seconds(10);
 constexpr int kMostRounds = 100;  // of paths that keep changing while they are looked at
 
@@ -50,6 +50,11 @@ void Tailer::Impl::Appeared(const std::string& path, const std::vector<PatternId
   }
   VisitChainsAt(path, [this](Chain& chain) { MarkDirty(chain); });
   CheckSettledAt(path);
+}
+
+void Tailer::Impl::RotatedAppeared(const std::string& base, const std::vector<PatternId>& patterns) {
+  Appeared(base, patterns);
+  VisitChainsAt(base, [](Chain& chain) { chain.look_beside = true; });
 }
 
 void Tailer::Impl::Vanished(const std::string& path) {
@@ -142,8 +147,7 @@ void Tailer::Impl::Look(Chain& chain) {
     return;
   }
   if (chain.wait_until > now_) {
-    troubled_.insert(&chain);
-    chain.retry_at = chain.wait_until;
+    RetryAt(chain, chain.wait_until);
     return;
   }
   auto stat = parts_.fs.Stat(chain.path);
@@ -158,23 +162,35 @@ void Tailer::Impl::Look(Chain& chain) {
     return;
   }
   if (chain.current != nullptr && chain.current->identity.SameInode(*stat)) {
+    ClearTrouble(chain);
     Inspect(*chain.current, true);
+    // A file may have come and gone at the path while the inode stayed (copytruncate).
+    if (!std::exchange(chain.look_beside, false) || chain.current == nullptr) return;
+    if (Status adopted = AdoptSiblings(chain, &*stat); !adopted) {
+      chain.look_beside = true;
+      RetryAt(chain, now_ + kFirstRetry);
+    }
     return;
   }
+  chain.look_beside = false;
   if (chain.current != nullptr) Detach(*chain.current);
-  if (chain.ignored && !chain.suspect_copy && chain.ignored_file.SameInode(*stat) &&
-      (FindGeneration(*chain.slot, *stat) != nullptr ||
-       FindSettled(chain.slot->target->job, *stat, chain.path) != nullptr)) {
-    CheckSettledAt(chain.path);
-    return;
+  if (chain.ignored && !chain.suspect_copy && chain.ignored_file.SameInode(*stat)) {
+    if (FindGeneration(*chain.slot, *stat) != nullptr) return;
+    const auto settled = FindSettled(chain.slot->target->job, *stat, chain.path);
+    if (!settled || *settled != nullptr) {
+      CheckSettledAt(chain.path);
+      return;
+    }
   }
+  Status ready;
   if (!chain.recovered) {
-    Recover(chain, &*stat);
+    ready = Recover(chain, &*stat);
   } else if (chain.slot->packing == Packing::kPlain) {
-    AdoptMissed(chain);
-    AdoptSiblings(chain, &*stat);
+    ready = AdoptMissed(chain);
+    if (ready) ready = AdoptSiblings(chain, &*stat);
   }
-  Attach(chain);
+  if (ready) Attach(chain);
+  else Trouble(chain, ready.error());
 }
 
 void Tailer::Impl::LookNowhere(Chain& chain, const Error& error) {
@@ -183,7 +199,15 @@ void Tailer::Impl::LookNowhere(Chain& chain, const Error& error) {
     return;
   }
   if (chain.current != nullptr) Detach(*chain.current);
-  if (chain.recovered) AdoptMissed(chain);
+  Status ready;
+  if (!chain.missed.empty() || !chain.recovered) {
+    ready = AdoptMissed(chain);
+    if (ready) ready = chain.recovered ? AdoptSiblings(chain, nullptr) : Recover(chain, nullptr);
+  }
+  if (!ready) {
+    Trouble(chain, ready.error());
+    return;
+  }
   if (parts_.fs.LinkStat(chain.path).has_value()) {
     Trouble(chain, {Code::kNotFound, chain.path + ": a symlink that leads nowhere", error.sys_errno});
     return;
@@ -223,7 +247,9 @@ void Tailer::Impl::AttachOpen(Chain& chain, Start start) {
     chain.real_path = start.location;
     if (chain.real_path != chain.path) chains_by_real_.emplace(chain.real_path, &chain);
   }
-  if (AttachKnown(chain, start)) return;
+  const auto elsewhere = AttachElsewhere(chain, start);
+  if (!elsewhere) Trouble(chain, elsewhere.error());
+  if (!elsewhere || *elsewhere) return;
   if (chain.resume && chain.resume->identity.SameInode(start.stat)) {
     start.offset = chain.resume->offset;
     start.head = chain.resume->identity.head;
@@ -232,10 +258,18 @@ void Tailer::Impl::AttachOpen(Chain& chain, Start start) {
     return;
   }
   chain.resume.reset();
-  if (AttachUnclaimed(chain, start) || AttachSettled(chain, start)) return;
   if (start.packing == Packing::kPlain && (RefuseAsArchive(chain, start) || SuspectCopy(chain, start))) return;
   start.offset = ImportedOffset(chain, start.file, start.stat.size);
   Begin(chain, std::move(start));
+}
+
+// The file is known in one way or another.
+Result<bool> Tailer::Impl::AttachElsewhere(Chain& chain, const Start& start) {
+  if (AttachKnown(chain, start)) return true;
+  if (chain.resume && chain.resume->identity.SameInode(start.stat)) return false;
+  auto unclaimed = AttachUnclaimed(chain, start);
+  if (!unclaimed || *unclaimed) return unclaimed;
+  return AttachSettled(chain, start);
 }
 
 // The file is followed already: under this path before, or under another one.
@@ -260,19 +294,26 @@ bool Tailer::Impl::AttachKnown(Chain& chain, const Start& start) {
   return true;
 }
 
-bool Tailer::Impl::AttachUnclaimed(Chain& chain, const Start& start) {
-  const SavedPosition* saved = FindUnclaimed(*chain.slot, start.stat, *start.file);
+Result<bool> Tailer::Impl::AttachUnclaimed(Chain& chain, const Start& start) {
+  auto found = FindUnclaimed(*chain.slot, start.stat, *start.file);
+  if (!found) return Forward(found);
+  const SavedPosition* saved = *found;
   if (saved == nullptr) return false;
   const std::string follows = saved->follows;
   if (follows != chain.path && chain.slot->glob.Matches(follows)) {
     Chain& other = GetChain(*chain.slot, follows);
     if (!other.recovered) {
       const auto there = parts_.fs.Stat(follows);
-      Recover(other, there ? &*there : nullptr);
+      other.vanished = !there.has_value();
       MarkDirty(other);
+      if (Status recovered = Recover(other, there ? &*there : nullptr); !recovered) return Forward(recovered);
     }
-    if (AttachKnown(chain, start) || AttachSettled(chain, start)) return true;
-    saved = FindUnclaimed(*chain.slot, start.stat, *start.file);
+    if (AttachKnown(chain, start)) return true;
+    auto settled = AttachSettled(chain, start);
+    if (!settled || *settled) return settled;
+    found = FindUnclaimed(*chain.slot, start.stat, *start.file);
+    if (!found) return Forward(found);
+    saved = *found;
     if (saved == nullptr) return false;
   }
   Start more = start;
@@ -283,8 +324,10 @@ bool Tailer::Impl::AttachUnclaimed(Chain& chain, const Start& start) {
   return true;
 }
 
-bool Tailer::Impl::AttachSettled(Chain& chain, const Start& start) {
-  const Settled* settled = FindSettled(chain.slot->target->job, start.stat, chain.path);
+Result<bool> Tailer::Impl::AttachSettled(Chain& chain, const Start& start) {
+  auto found = FindSettled(chain.slot->target->job, start.stat, chain.path);
+  if (!found) return Forward(found);
+  const Settled* settled = *found;
   if (settled == nullptr) return false;
   const bool grown = start.packing == Packing::kPlain ? start.stat.size > settled->offset
                                                       : start.stat.size > settled->size;
@@ -329,19 +372,14 @@ bool Tailer::Impl::SuspectCopy(Chain& chain, const Start& start) {
   chain.suspect_copy = false;
   const auto found = directories_.find(directory);
   if (found == directories_.end()) return false;
-  for (const Generation* original : found->second->generations) {
+  for (Generation* original : found->second->generations) {
     if (original->chain->slot != chain.slot || original->place != Place::kCurrent) continue;
     if (original->packing != Packing::kPlain || !IsRotatedName(platform::BaseOf(original->location), name)) continue;
-    const std::shared_ptr<platform::File> file = original->source->file();
-    char mine[Fingerprint::kMost], other[Fingerprint::kMost];
-    const auto got = ReadFully(*start.file, 0, mine);
-    const auto got_other = ReadFully(*file, 0, other);
-    if (!got || !got_other || *got_other < *got) continue;
-    if (std::string_view(mine, *got) != std::string_view(other, *got)) continue;
+    const auto same = BeginsAs(*original, *start.file);
+    if (!same || !*same) continue;
     Ignore(chain, "it begins as " + original->chain->path + " does, and is taken for its copy", start.stat);
     chain.suspect_copy = true;
-    chain.retry_at = now_ + kCopyRetry;
-    troubled_.insert(&chain);
+    RetryAt(chain, now_ + kCopyRetry);
     return true;
   }
   return false;
@@ -381,15 +419,18 @@ void Tailer::Impl::Detach(Generation& generation) {
 }
 
 // Files that were at the path for a moment and were renamed before anyone looked.
-void Tailer::Impl::AdoptMissed(Chain& chain) {
-  std::vector<std::string> missed;
-  missed.swap(chain.missed);
-  for (const std::string& path : missed) {
+Status Tailer::Impl::AdoptMissed(Chain& chain) {
+  while (!chain.missed.empty()) {
+    const std::string path = chain.missed.front();
     auto file = parts_.fs.Open(path, platform::OpenMode::kRead);
+    if (!file && file.error().code != Code::kNotFound) return Forward(file);
+    chain.missed.erase(chain.missed.begin());
     if (!file) continue;
     auto stat = (*file)->Stat();
     if (!stat || stat->type != FileType::kRegular || FindGeneration(*chain.slot, *stat) != nullptr) continue;
-    if (FindSettled(chain.slot->target->job, *stat, path) != nullptr) continue;
+    auto settled = FindSettled(chain.slot->target->job, *stat, path);
+    if (!settled) return Forward(settled);
+    if (*settled != nullptr) continue;
     auto real = parts_.fs.RealPath(path);
     Start start;
     start.file = std::move(*file);
@@ -398,37 +439,7 @@ void Tailer::Impl::AdoptMissed(Chain& chain) {
     start.place = Place::kAway;
     Begin(chain, std::move(start));
   }
-}
-
-// -- trouble --
-
-void Tailer::Impl::Trouble(Chain& chain, const Error& error) {
-  if (chain.trouble.empty() || chain.ignored) {
-    LogWarn("cannot read a file; trying again, less and less often", {{"path", chain.path}, {"err", error.what}});
-  }
-  chain.ignored = false;
-  chain.trouble = error.what;
-  chain.sys_errno = error.sys_errno;
-  chain.backoff = std::clamp(chain.backoff * 2, kFirstRetry, kLongestRetry);
-  chain.retry_at = now_ + chain.backoff;
-  troubled_.insert(&chain);
-}
-
-void Tailer::Impl::Ignore(Chain& chain, std::string why, const platform::FileStat& stat) {
-  ClearTrouble(chain);
-  chain.ignored = true;
-  chain.trouble = std::move(why);
-  chain.ignored_file = {stat.device, stat.inode, stat.born_ns, {}};
-}
-
-void Tailer::Impl::ClearTrouble(Chain& chain) {
-  chain.trouble.clear();
-  chain.sys_errno = 0;
-  chain.ignored = false;
-  chain.suspect_copy = false;
-  chain.retry_at = kNever;
-  chain.backoff = {};
-  troubled_.erase(&chain);
+  return {};
 }
 
 void Tailer::Impl::EraseIfEmpty(Chain& chain) {

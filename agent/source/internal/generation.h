@@ -69,6 +69,10 @@ struct Generation {
   bool drained() const { return file->drained.load(std::memory_order_acquire); }
 };
 
+struct ByAge {
+  bool operator()(const Generation* a, const Generation* b) const { return a->file->id < b->file->id; }
+};
+
 struct Chain {  // a path that a target's pattern matches
   uint64_t id = 0;  // TailedFile::chain
   Slot* slot = nullptr;
@@ -79,6 +83,7 @@ struct Chain {  // a path that a target's pattern matches
   std::vector<std::string> missed;  // names that were moved away from here, unseen
   bool recovered = false;
   bool dirty = false;
+  bool look_beside = false;  // a rotated file has appeared
   bool vanished = false;  // the path leads nowhere
   std::optional<SavedPosition> resume;  // of the file that is at the path now
   MonoTime wait_until{};  // initial_delay

@@ -93,6 +93,8 @@ Generation* Tailer::Impl::Begin(Chain& chain, Start start) {
     next_linger_ = std::min(next_linger_, now_);
   }
   list_changed_ = true;
+  LogDebug("a file is followed", {{"path", chain.path}, {"at", start.location}, {"inode", start.stat.inode},
+                                  {"offset", start.offset}, {"size", start.stat.size}});
   parts_.sink.Add(generation.file);
   if (generation.size > 0) HasFirstBytes(generation);
   return &generation;
@@ -183,9 +185,14 @@ void Tailer::Impl::Truncated(Generation& generation, uint64_t high) {
   Chain& chain = *generation.chain;
   const bool current = chain.current == &generation;
   generation.size = high;
+  auto copied = ContinueInCopy(generation);
+  if (!copied) {  // what is beside it cannot be seen now
+    RetryAt(chain, now_ + std::chrono::seconds(1));
+    return;
+  }
   if (current) chain.current = nullptr;
   Count(parts_.metrics.truncations);
-  if (!ContinueInCopy(generation)) {
+  if (!*copied) {
     Unregister(generation);
     SetLocation(generation, "");
     Seal(generation, LossReason::kTruncated);
@@ -195,35 +202,42 @@ void Tailer::Impl::Truncated(Generation& generation, uint64_t high) {
   if (current) MarkDirty(chain);
 }
 
-bool Tailer::Impl::ContinueInCopy(Generation& generation) {
+Result<bool> Tailer::Impl::ContinueInCopy(Generation& generation) {
   const Fingerprint head = generation.identity.head;
   if (head.length == 0 || generation.location.empty()) return false;
   listings_.clear();
-  const std::string directory(platform::DirectoryOf(generation.location));
-  for (const Sibling& sibling : SiblingsOf(directory, std::string(platform::BaseOf(generation.location)))) {
+  auto siblings = SiblingsOf(std::string(platform::DirectoryOf(generation.location)),
+                             std::string(platform::BaseOf(generation.location)));
+  if (!siblings) return Forward(siblings);
+  for (const Sibling& sibling : *siblings) {
     if (sibling.packing != Packing::kPlain || sibling.stat.size < generation.size) continue;
     if (FindGeneration(*generation.chain->slot, sibling.stat) != nullptr) continue;
     auto file = parts_.fs.Open(sibling.path, platform::OpenMode::kRead);
+    if (!file && file.error().code == Code::kNotFound) continue;
+    if (!file) return Forward(file);
     Fingerprint same = head;
-    if (!file) continue;
     auto checked = CheckHead(**file, same);
-    if (!checked || *checked == HeadCheck::kDifferent) continue;
-    if (const Settled* settled = FindSettled(generation.chain->slot->target->job, sibling.stat, sibling.path)) {
-      EraseSettled(settled);
-    }
-    Unregister(generation);
-    generation.source->Replace(std::move(*file));
-    generation.identity.device = sibling.stat.device;
-    generation.identity.inode = sibling.stat.inode;
-    generation.identity.born_ns = sibling.stat.born_ns;
-    generation.place = Place::kAway;
-    generation.detached_at = now_;
-    Register(generation);
-    SetLocation(generation, sibling.path);
-    Finish(generation);
+    if (!checked) return Forward(checked);
+    if (*checked == HeadCheck::kDifferent) continue;
+    GoOnInCopy(generation, sibling, std::move(*file));
     return true;
   }
   return false;
+}
+
+void Tailer::Impl::GoOnInCopy(Generation& generation, const Sibling& copy, std::shared_ptr<platform::File> file) {
+  const auto settled = FindSettled(generation.chain->slot->target->job, copy.stat, copy.path);
+  if (settled && *settled != nullptr) EraseSettled(*settled);
+  Unregister(generation);
+  generation.source->Replace(std::move(file));
+  generation.identity.device = copy.stat.device;
+  generation.identity.inode = copy.stat.inode;
+  generation.identity.born_ns = copy.stat.born_ns;
+  generation.place = Place::kAway;
+  generation.detached_at = now_;
+  Register(generation);
+  SetLocation(generation, copy.path);
+  Finish(generation);
 }
 
 // No byte will follow: the lane may ship an unterminated last line.
@@ -233,6 +247,8 @@ void Tailer::Impl::Finish(Generation& generation) {
     auto stat = file->Stat();
     if (stat) generation.size = std::max(generation.size, stat->size);
   }
+  LogDebug("a file is complete", {{"path", generation.file->path}, {"inode", generation.identity.inode},
+                                  {"size", generation.size}});
   generation.limit = generation.size;
   generation.source->CutAt(generation.limit);
   generation.file->size.store(generation.size, std::memory_order_relaxed);
@@ -244,6 +260,8 @@ void Tailer::Impl::Finish(Generation& generation) {
 
 // Nothing more can be read, or may be. The loss is known when the lane has noticed.
 void Tailer::Impl::Seal(Generation& generation, LossReason reason) {
+  LogDebug("a file is given up", {{"path", generation.file->path}, {"inode", generation.identity.inode},
+                                  {"reason", NameOf(reason)}});
   generation.sealed = true;
   generation.sealed_at = now_;
   generation.seal_reason = reason;
@@ -329,8 +347,10 @@ bool Tailer::Impl::TryClose(Generation& generation) {
 
 void Tailer::Impl::Remove(Generation& generation) {
   Chain& chain = *generation.chain;
+  LogDebug("a file is settled", {{"path", chain.path}, {"inode", generation.identity.inode}, {"at", generation.last_path}});
   Unregister(generation);
   SetLocation(generation, "");
+  generation.source->Seal();  // others may hold the TailedFile for long
   lingering_.erase(&generation);
   if (chain.current == &generation) {
     chain.current = nullptr;

@@ -15,6 +15,7 @@ namespace {
 constexpr std::string_view kHeader = "# Sluice positions ";
 constexpr std::string_view kLine = "#@ ";
 constexpr std::string_view kFile = "file ";
+constexpr std::string_view kSeen = "seen ";
 constexpr std::string_view kEnd = "end ";
 
 constexpr std::pair<Packing, std::string_view> kPackings[] = {
@@ -224,6 +225,7 @@ std::optional<SavedPosition> ParseFile(std::string_view line) {
 struct Comments {
   int version = 0;  // 0 = not ours
   std::vector<SavedPosition> files;
+  int64_t seen_until_ns = 0;
   bool complete = false;
   bool sum_matches = false;
 };
@@ -247,6 +249,8 @@ Result<Comments> ParseComments(std::string_view text) {
       auto file = ParseFile(line.substr(kFile.size()));
       if (!file) return Fail(Code::kCorrupt, "this line is damaged: " + std::string(line.substr(0, 80)));
       out.files.push_back(std::move(*file));
+    } else if (line.starts_with(kSeen)) {
+      std::from_chars(line.data() + kSeen.size(), line.data() + line.size(), out.seen_until_ns);
     } else if (line.starts_with(kEnd) && newline != std::string_view::npos) {
       out.complete = true;
       uint64_t sum = 0;
@@ -335,6 +339,7 @@ std::string RenderPositions(const PositionsContent& content) {
     if (offsets.find(path) == offsets.end()) AppendMember(out, path, text);
   }
   for (const auto& [key, text] : content.cursors) AppendMember(out, key, text);
+  fmt::format_to(std::back_inserter(out), "{}{}{}\n", kLine, kSeen, content.seen_until_ns);
   for (const SavedPosition& file : content.files) AppendFile(out, file);
   Fingerprint sum;
   sum.Extend(out);
@@ -354,6 +359,7 @@ Result<PositionsContent> ParsePositions(std::string_view text, const std::string
   if (!map) return Forward(map);
   PositionsContent content;
   content.files = std::move(comments->files);
+  content.seen_until_ns = comments->seen_until_ns;
   content.edited = comments->version > 0 && !comments->sum_matches;
   Reconcile(content, std::move(*map));
   return content;

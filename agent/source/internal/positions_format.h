@@ -18,6 +18,7 @@ struct PositionsContent {
   std::vector<SavedPosition> files;
   std::map<std::string, std::string> by_path;  // without an identity
   std::map<std::string, std::string> cursors;
+  int64_t seen_until_ns = 0;
   bool edited = false;  // somebody has changed it by hand
 };
 

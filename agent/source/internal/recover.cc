@@ -41,13 +41,14 @@ Result<uint64_t> OffsetOfLine(ByteSource& source, uint64_t lines) {
 }
 
 // The unpacked size modulo 2^32 that ends a gzip file.
-std::optional<uint32_t> GzipSize(platform::File& file, uint64_t packed_size) {
+Result<std::optional<uint32_t>> GzipSize(platform::File& file, uint64_t packed_size) {
   unsigned char end[4];
-  if (packed_size < sizeof end) return std::nullopt;
-  const auto got = ReadFully(file, packed_size - sizeof end, {reinterpret_cast<char*>(end), sizeof end});
-  if (!got || *got < sizeof end) return std::nullopt;
-  return static_cast<uint32_t>(end[0]) | static_cast<uint32_t>(end[1]) << 8 | static_cast<uint32_t>(end[2]) << 16 |
-         static_cast<uint32_t>(end[3]) << 24;
+  if (packed_size < sizeof end) return std::optional<uint32_t>();
+  auto got = ReadFully(file, packed_size - sizeof end, {reinterpret_cast<char*>(end), sizeof end});
+  if (!got) return Forward(got);
+  if (*got < sizeof end) return std::optional<uint32_t>();
+  return std::optional<uint32_t>(static_cast<uint32_t>(end[0]) | static_cast<uint32_t>(end[1]) << 8 |
+                                 static_cast<uint32_t>(end[2]) << 16 | static_cast<uint32_t>(end[3]) << 24);
 }
 
 }  // namespace
@@ -67,84 +68,121 @@ std::vector<SavedPosition> Tailer::Impl::TakeSaved(const Slot& slot, const std::
   return mine;
 }
 
-bool Tailer::Impl::Verify(const SavedPosition& saved, platform::File& file, const FileStat& stat) {
+Result<bool> Tailer::Impl::Verify(const SavedPosition& saved, platform::File& file, const FileStat& stat) {
   if (saved.packing != Packing::kPlain) return stat.size >= saved.size;
   if (stat.size < saved.offset) return false;
   Fingerprint head = saved.identity.head;
-  const auto same = CheckHead(file, head);
-  if (!same || *same == HeadCheck::kDifferent) return false;
+  auto same = CheckHead(file, head);
+  if (!same) return Forward(same);
+  if (*same == HeadCheck::kDifferent) return false;
   if (saved.mark.length == 0) return true;
-  const auto mark = ReadMark(file, saved.offset);
-  return mark && mark->length == saved.mark.length && mark->hash == saved.mark.hash;
+  auto mark = ReadMark(file, saved.offset);
+  if (!mark) return Forward(mark);
+  return mark->length == saved.mark.length && mark->hash == saved.mark.hash;
 }
 
-void Tailer::Impl::Recover(Chain& chain, const FileStat* current) {
-  chain.recovered = true;
-  for (const SavedPosition& saved : TakeSaved(*chain.slot, chain.path)) {
-    if (current != nullptr && saved.identity.SameInode(*current) && OpenIf(saved, chain.path)) {
-      chain.resume = saved;
-      continue;
-    }
-    if (auto found = Locate(saved, chain)) {
-      ContinueSaved(chain, saved, std::move(*found));
-      continue;
-    }
-    list_changed_ = true;
-    if (saved.size <= saved.offset || saved.packing != Packing::kPlain) continue;
-    const uint64_t bytes = saved.size - saved.offset;
-    if (parts_.metrics.lost_bytes != nullptr) parts_.metrics.lost_bytes->Add(static_cast<double>(bytes));
-    parts_.losses.Lost({LossReason::kDeletedWhileDown, saved.job, saved.follows, bytes, nullptr});
+Status Tailer::Impl::Recover(Chain& chain, const FileStat* current) {
+  std::vector<SavedPosition> saved = TakeSaved(*chain.slot, chain.path);
+  for (size_t i = 0; i < saved.size(); ++i) {
+    Status status = RecoverSaved(chain, saved[i], current);
+    if (status) continue;
+    std::copy_if(saved.begin() + static_cast<std::ptrdiff_t>(i), saved.end(), std::back_inserter(unclaimed_),
+                 [&](const SavedPosition& each) { return each.job == chain.slot->target->job; });
+    return status;
   }
-  if (chain.slot->packing == Packing::kPlain) AdoptSiblings(chain, current);
+  if (chain.slot->packing == Packing::kPlain) {
+    if (Status adopted = AdoptSiblings(chain, current); !adopted) return adopted;
+  }
+  chain.recovered = true;
+  return {};
 }
 
-std::optional<Tailer::Impl::Found> Tailer::Impl::OpenIf(const SavedPosition& saved, const std::string& path) {
-  auto file = parts_.fs.Open(path, platform::OpenMode::kRead);
-  if (!file) return std::nullopt;
-  const auto stat = (*file)->Stat();
-  if (!stat || stat->type != FileType::kRegular || !saved.identity.SameInode(*stat)) return std::nullopt;
-  if (!Verify(saved, **file, *stat)) return std::nullopt;
-  return Found{std::move(*file), *stat, path, saved.packing};
-}
-
-std::optional<Tailer::Impl::Found> Tailer::Impl::Locate(const SavedPosition& saved, const Chain& chain) {
-  if (auto found = OpenIf(saved, saved.path)) return found;
-  const std::string directory(platform::DirectoryOf(saved.path));
-  if (const auto entries = parts_.fs.List(directory)) {
-    for (const platform::DirEntry& entry : *entries) {
-      if (entry.inode != saved.identity.inode) continue;
-      if (auto found = OpenIf(saved, platform::Join(directory, entry.name))) return found;
+Status Tailer::Impl::RecoverSaved(Chain& chain, const SavedPosition& saved, const FileStat* current) {
+  if (current != nullptr && saved.identity.SameInode(*current)) {
+    auto here = OpenIf(saved, chain.path);
+    if (!here) return Forward(here);
+    if (*here) {
+      chain.resume = saved;
+      return {};
     }
+  }
+  auto found = Locate(saved, chain);
+  if (!found) return Forward(found);
+  list_changed_ = true;
+  if (*found) {
+    ContinueSaved(chain, saved, std::move(**found));
+    return {};
+  }
+  if (saved.size <= saved.offset || saved.packing != Packing::kPlain) return {};
+  const uint64_t bytes = saved.size - saved.offset;
+  if (parts_.metrics.lost_bytes != nullptr) parts_.metrics.lost_bytes->Add(static_cast<double>(bytes));
+  parts_.losses.Lost({LossReason::kDeletedWhileDown, saved.job, saved.follows, bytes, nullptr});
+  return {};
+}
+
+Result<std::optional<Tailer::Impl::Found>> Tailer::Impl::OpenIf(const SavedPosition& saved, const std::string& path) {
+  std::optional<Found> none;
+  auto file = parts_.fs.Open(path, platform::OpenMode::kRead);
+  if (!file && file.error().code == Code::kNotFound) return none;
+  if (!file) return Forward(file);
+  auto stat = (*file)->Stat();
+  if (!stat) return Forward(stat);
+  if (stat->type != FileType::kRegular || !saved.identity.SameInode(*stat)) return none;
+  auto same = Verify(saved, **file, *stat);
+  if (!same) return Forward(same);
+  if (!*same) return none;
+  return std::optional<Found>(Found{std::move(*file), *stat, path, saved.packing});
+}
+
+Result<std::optional<Tailer::Impl::Found>> Tailer::Impl::Locate(const SavedPosition& saved, const Chain& chain) {
+  auto found = OpenIf(saved, saved.path);
+  if (!found || *found) return found;
+  const std::string directory(platform::DirectoryOf(saved.path));
+  auto entries = parts_.fs.List(directory);
+  if (!entries && entries.error().code != Code::kNotFound) return Forward(entries);
+  for (const platform::DirEntry& entry : entries ? *entries : std::vector<platform::DirEntry>()) {
+    if (entry.inode != saved.identity.inode) continue;
+    found = OpenIf(saved, platform::Join(directory, entry.name));
+    if (!found || *found) return found;
   }
   return LocateByContent(saved, chain);
 }
 
 // The same bytes in another file: the archive that rotation has made of it, or the copy
 // that copytruncate leaves.
-std::optional<Tailer::Impl::Found> Tailer::Impl::LocateByContent(const SavedPosition& saved, const Chain& chain) {
-  if (saved.packing != Packing::kPlain || saved.identity.head.length == 0) return std::nullopt;
+Result<std::optional<Tailer::Impl::Found>> Tailer::Impl::LocateByContent(const SavedPosition& saved,
+                                                                         const Chain& chain) {
+  std::optional<Found> none;
+  if (saved.packing != Packing::kPlain || saved.identity.head.length == 0) return none;
   const std::string directory(platform::DirectoryOf(saved.path));
   const std::string last_name(platform::BaseOf(saved.path));
-  std::vector<Sibling> candidates = SiblingsOf(directory, last_name);
+  auto candidates = SiblingsOf(directory, last_name);
+  if (!candidates) return Forward(candidates);
   const auto real = parts_.fs.RealPath(chain.path);
   const std::string base(platform::BaseOf(real ? *real : chain.path));
   if (base != last_name) {
-    for (Sibling& sibling : SiblingsOf(directory, base)) candidates.push_back(std::move(sibling));
+    auto more = SiblingsOf(directory, base);
+    if (!more) return Forward(more);
+    for (Sibling& sibling : *more) candidates->push_back(std::move(sibling));
   }
   if (const auto stat = parts_.fs.Stat(saved.path + ".gz")) {
-    candidates.push_back({last_name + ".gz", saved.path + ".gz", *stat, Packing::kGzip});
+    candidates->push_back({last_name + ".gz", saved.path + ".gz", *stat, Packing::kGzip});
   }
-  for (const Sibling& sibling : candidates) {
+  for (const Sibling& sibling : *candidates) {
     if (sibling.packing == Packing::kPlain && sibling.stat.size < saved.offset) continue;
-    if (IsKnown(chain, sibling)) continue;
+    auto known = IsKnown(chain, sibling);
+    if (!known) return Forward(known);
+    if (*known) continue;
     auto opened = parts_.fs.Open(sibling.path, platform::OpenMode::kRead);
-    if (!opened) continue;
+    if (!opened && opened.error().code == Code::kNotFound) continue;
+    if (!opened) return Forward(opened);
     const std::shared_ptr<platform::File> file = std::move(*opened);
-    const auto head = UnpackedHead(sibling.packing, file, saved.identity.head.length);
+    auto head = UnpackedHead(sibling.packing, file, saved.identity.head.length);
+    if (!head && head.error().code != Code::kCorrupt) return Forward(head);
     if (!head || *head != saved.identity.head) continue;
-    return Found{file, sibling.stat, sibling.path, sibling.packing};
+    return std::optional<Found>(Found{file, sibling.stat, sibling.path, sibling.packing});
   }
-  return std::nullopt;
+  return none;
 }
 
 void Tailer::Impl::ContinueSaved(Chain& chain, const SavedPosition& saved, Found found) {
@@ -175,16 +213,19 @@ void Tailer::Impl::ContinueSaved(Chain& chain, const SavedPosition& saved, Found
 
 // Rotated files of `base` in the directory, oldest first; of a file and its archive
 // only the file.
-std::vector<Tailer::Impl::Sibling> Tailer::Impl::SiblingsOf(const std::string& directory, const std::string& base) {
-  auto [listing, unknown] = listings_.try_emplace(directory);
-  if (unknown) {
-    if (auto entries = parts_.fs.List(directory)) listing->second = std::move(*entries);
+Result<std::vector<Tailer::Impl::Sibling>> Tailer::Impl::SiblingsOf(const std::string& directory,
+                                                                    const std::string& base) {
+  auto listing = listings_.find(directory);
+  if (listing == listings_.end()) {
+    auto entries = parts_.fs.List(directory);
+    if (!entries && entries.error().code != Code::kNotFound) return Forward(entries);
+    listing = listings_.emplace(directory, entries ? std::move(*entries) : std::vector<platform::DirEntry>()).first;
   }
   std::vector<Sibling> siblings;
   for (const platform::DirEntry& entry : listing->second) {
     if (entry.type == FileType::kDirectory || !IsRotatedName(base, entry.name)) continue;
     const std::string path = platform::Join(directory, entry.name);
-    const auto stat = parts_.fs.LinkStat(path);
+    auto stat = parts_.fs.LinkStat(path);
     if (stat && stat->type == FileType::kRegular) siblings.push_back({entry.name, path, *stat, PackingOf(entry.name)});
   }
   std::sort(siblings.begin(), siblings.end(), [&](const Sibling& a, const Sibling& b) {
@@ -199,68 +240,117 @@ std::vector<Tailer::Impl::Sibling> Tailer::Impl::SiblingsOf(const std::string& d
   return siblings;
 }
 
-bool Tailer::Impl::IsKnown(const Chain& chain, const Sibling& sibling) {
+Result<bool> Tailer::Impl::IsKnown(const Chain& chain, const Sibling& sibling) {
   if (FindGeneration(*chain.slot, sibling.stat) != nullptr) return true;
-  if (FindSettled(chain.slot->target->job, sibling.stat, sibling.path) != nullptr) return true;
-  return std::any_of(unclaimed_.begin(), unclaimed_.end(), [&](const SavedPosition& saved) {
-    return saved.job == chain.slot->target->job && saved.identity.SameInode(sibling.stat) &&
-           OpenIf(saved, sibling.path).has_value();
-  });
+  auto settled = FindSettled(chain.slot->target->job, sibling.stat, sibling.path);
+  if (!settled) return Forward(settled);
+  if (*settled != nullptr) return true;
+  for (const SavedPosition& saved : unclaimed_) {
+    if (saved.job != chain.slot->target->job || !saved.identity.SameInode(sibling.stat)) continue;
+    auto same = OpenIf(saved, sibling.path);
+    if (!same) return Forward(same);
+    if (*same) return true;
+  }
+  return false;
+}
+
+// What an archive holds, as far as can be told without unpacking all of it.
+Result<Tailer::Impl::Archive> Tailer::Impl::LookInto(const Sibling& sibling) {
+  auto opened = parts_.fs.Open(sibling.path, platform::OpenMode::kRead);
+  if (!opened && opened.error().code == Code::kNotFound) return Archive{};
+  if (!opened) return Forward(opened);
+  const std::shared_ptr<platform::File> file = std::move(*opened);
+  auto head = UnpackedHead(sibling.packing, file, Fingerprint::kMost);
+  if (!head && head.error().code != Code::kCorrupt) return Forward(head);
+  auto size = GzipSize(*file, sibling.stat.size);
+  if (!size) return Forward(size);
+  if (!head || !*size) return Archive{};
+  return Archive{true, *head, **size};
+}
+
+bool Tailer::Impl::Archive::Holds(const Identity& identity, uint64_t plain_size) const {
+  return readable && identity.head == head && static_cast<uint32_t>(plain_size) == size;
 }
 
 // An archive of something that is being read, or was.
-bool Tailer::Impl::IsArchiveOfKnown(const Chain& chain, const Sibling& sibling) {
-  auto opened = parts_.fs.Open(sibling.path, platform::OpenMode::kRead);
-  if (!opened) return true;  // gone, or not for us
-  const std::shared_ptr<platform::File> file = std::move(*opened);
-  const auto head = UnpackedHead(sibling.packing, file, Fingerprint::kMost);
-  const auto size = GzipSize(*file, sibling.stat.size);
-  if (!head || !size) return true;  // no archive
-  const auto same = [&](const Identity& identity, uint64_t plain_size) {
-    return identity.head == *head && static_cast<uint32_t>(plain_size) == *size;
-  };
+Result<bool> Tailer::Impl::IsArchiveOfKnown(const Chain& chain, const Sibling& sibling) {
+  auto archive = LookInto(sibling);
+  if (!archive) return Forward(archive);
+  if (!archive->readable) return true;  // none
   for (const auto& generation : chain.generations) {
-    if (generation->packing == Packing::kPlain && same(generation->identity, generation->size)) return true;
+    if (generation->packing == Packing::kPlain && archive->Holds(generation->identity, generation->size)) return true;
   }
   return std::any_of(settled_.begin(), settled_.end(), [&](const auto& entry) {
     const Settled& settled = *entry.second;
-    return settled.follows == chain.path && same(settled.identity, settled.offset);
+    return settled.follows == chain.path && archive->Holds(settled.identity, settled.offset);
   });
 }
 
-void Tailer::Impl::AdoptSiblings(Chain& chain, const FileStat* current) {
+Status Tailer::Impl::AdoptSiblings(Chain& chain, const FileStat* current) {
   const auto real = parts_.fs.RealPath(chain.path);
   const std::string path = real ? *real : chain.real_path.empty() ? chain.path : chain.real_path;
-  const std::string directory(platform::DirectoryOf(path));
-  const bool imported = imported_.contains(chain.path) &&
-                        !imported_used_.contains({chain.slot->target->job, chain.path});
-  for (const Sibling& sibling : SiblingsOf(directory, std::string(platform::BaseOf(path)))) {
+  auto siblings = SiblingsOf(std::string(platform::DirectoryOf(path)), std::string(platform::BaseOf(path)));
+  if (!siblings) return Forward(siblings);
+  const bool imported =
+      imported_.contains(chain.path) && !imported_used_.contains({chain.slot->target->job, chain.path});
+  for (const Sibling& sibling : *siblings) {
     if (sibling.stat.modified_ns < alive_since_ns_ || sibling.packing == Packing::kBzip2) continue;
     // An archive that was made since is of a file that Promtail had left behind.
     if (imported && sibling.packing != Packing::kPlain) continue;
     if (current != nullptr && sibling.stat.inode == current->inode && sibling.stat.device == current->device) continue;
     if (chain.resume && chain.resume->identity.SameInode(sibling.stat)) continue;
-    if (IsKnown(chain, sibling)) continue;
-    if (sibling.packing != Packing::kPlain && IsArchiveOfKnown(chain, sibling)) continue;
-    auto file = parts_.fs.Open(sibling.path, platform::OpenMode::kRead);
-    if (!file) continue;
-    if (parts_.metrics.recovered != nullptr) parts_.metrics.recovered->Add(1);
-    Start start;
-    start.file = std::move(*file);
-    start.stat = sibling.stat;
-    start.location = sibling.path;
-    start.place = Place::kAway;
-    start.packing = sibling.packing;
-    // Promtail's position is of the file that was at the path then: the oldest of these.
-    if (imported) start.offset = ImportedOffset(chain, start.file, sibling.stat.size);
-    Begin(chain, std::move(start));
+    if (Status adopted = AdoptSibling(chain, sibling, imported); !adopted) return adopted;
   }
+  return {};
 }
 
-const SavedPosition* Tailer::Impl::FindUnclaimed(const Slot& slot, const FileStat& stat, platform::File& file) {
+Status Tailer::Impl::AdoptSibling(Chain& chain, const Sibling& sibling, bool imported) {
+  auto known = IsKnown(chain, sibling);
+  if (known && !*known && sibling.packing != Packing::kPlain) known = IsArchiveOfKnown(chain, sibling);
+  if (!known) return Forward(known);
+  if (*known) return {};
+  auto file = parts_.fs.Open(sibling.path, platform::OpenMode::kRead);
+  if (!file && file.error().code == Code::kNotFound) return {};
+  if (!file) return Forward(file);
+  if (chain.current != nullptr && sibling.packing == Packing::kPlain) {
+    auto copy = BeginsAs(*chain.current, **file);
+    if (!copy) return Forward(copy);
+    if (*copy) return {};  // its truncation will follow
+  }
+  if (parts_.metrics.recovered != nullptr) parts_.metrics.recovered->Add(1);
+  Start start;
+  start.file = std::move(*file);
+  start.stat = sibling.stat;
+  start.location = sibling.path;
+  start.place = Place::kAway;
+  start.packing = sibling.packing;
+  start.own_order = chain.current != nullptr;  // which would never end
+  // Promtail's position is of the file that was at the path then: the oldest of these.
+  if (imported) start.offset = ImportedOffset(chain, start.file, sibling.stat.size);
+  Begin(chain, std::move(start));
+  return {};
+}
+
+// The file is (or becomes) a copy of the generation.
+Result<bool> Tailer::Impl::BeginsAs(Generation& generation, platform::File& file) {
+  const std::shared_ptr<platform::File> original = generation.source->file();
+  if (original == nullptr) return false;
+  char mine[Fingerprint::kMost], other[Fingerprint::kMost];
+  auto got = ReadFully(file, 0, mine);
+  if (!got) return Forward(got);
+  auto got_other = ReadFully(*original, 0, other);
+  if (!got_other) return Forward(got_other);
+  return *got_other >= *got && std::string_view(mine, *got) == std::string_view(other, *got);
+}
+
+Result<const SavedPosition*> Tailer::Impl::FindUnclaimed(const Slot& slot, const FileStat& stat,
+                                                         platform::File& file) {
   const SavedPosition* other = nullptr;
   for (const SavedPosition& saved : unclaimed_) {
-    if (!saved.identity.SameInode(stat) || !Verify(saved, file, stat)) continue;
+    if (!saved.identity.SameInode(stat)) continue;
+    auto same = Verify(saved, file, stat);
+    if (!same) return Forward(same);
+    if (!*same) continue;
     if (saved.job == slot.target->job) return &saved;
     other = &saved;
   }
@@ -296,6 +386,11 @@ void Tailer::Impl::GiveUpUnclaimed() {
   };
   const size_t before = unclaimed_.size() + imported_.size();
   std::erase_if(unclaimed_, [&](const SavedPosition& saved) {
+    const bool wanted = std::any_of(slots_.begin(), slots_.end(), [&](const auto& entry) {
+      const Slot& slot = *entry.second;
+      return !slot.retired && slot.target->job == saved.job && slot.glob.Matches(saved.follows);
+    });
+    if (wanted) return false;  // its path is being retried
     const auto stat = parts_.fs.Stat(saved.path);
     if (stat ? saved.identity.SameInode(*stat) : stat.error().code != Code::kNotFound) return false;
     return true;

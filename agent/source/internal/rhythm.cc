@@ -137,8 +137,14 @@ void Tailer::Impl::TickPolled() {
 }
 
 void Tailer::Impl::TickRetries() {
+  std::vector<Chain*> due;
   for (Chain* chain : troubled_) {
-    if (chain->retry_at <= now_) MarkDirty(*chain);
+    if (chain->retry_at <= now_) due.push_back(chain);
+  }
+  for (Chain* chain : due) {
+    troubled_.erase(chain);
+    chain->retry_at = kNever;
+    MarkDirty(*chain);
   }
 }
 
@@ -155,7 +161,7 @@ void Tailer::Impl::TickSync() {
     tree_.Rescan(DirTree::Scope::kPolled, true);
   }
   for (auto& [path, chain] : chains_) {
-    if (chain->retry_at != kNever || chain->slot->retired) continue;
+    if (troubled_.contains(chain.get()) || chain->slot->retired) continue;
     const auto stat = parts_.fs.Stat(path);
     const Generation* current = chain->current;
     const bool unchanged = stat && current != nullptr && current->identity.SameInode(*stat) &&
@@ -164,6 +170,7 @@ void Tailer::Impl::TickSync() {
     const bool still_gone = !stat && chain->vanished;
     if (!unchanged && !ignored && !still_gone) MarkDirty(*chain);
   }
+  RecoverOrphans();
   GiveUpUnclaimed();
   UpdateMetrics();
 }

@@ -6,6 +6,12 @@
 #include "agent/source/internal/tailer_impl.h"
 
 namespace agent::source {
+namespace {
+
+constexpr Duration kClockTick = std::chrono::milliseconds(20);
+constexpr Duration kPolledIsLate = std::chrono::seconds(2);
+
+}  // namespace
 
 bool Tailer::Impl::AnythingToSave() const {
   if (list_changed_ || parts_.positions.cursors_changed()) return true;
@@ -20,6 +26,16 @@ bool Tailer::Impl::AnythingToSave() const {
 void Tailer::Impl::TickSave() {
   next_save_ = now_ + parts_.positions.options().sync_period;
   if (AnythingToSave()) Save(now_);
+}
+
+// Up to when every change is known. File times are behind the clock by a tick of the
+// kernel's, and polled directories are seen late.
+WallNanos Tailer::Impl::SeenUntil() {
+  const Duration late = tree_.any_polled() ? kPolledIsLate : kClockTick;
+  const WallNanos before = parts_.clock.Wall() - late.count();
+  tree_.HandleEvents();
+  Settle();
+  return before;
 }
 
 SavedPosition Tailer::Impl::SavedOf(Generation& generation) {
@@ -62,6 +78,7 @@ std::vector<SavedPosition> Tailer::Impl::Collect() {
 
 bool Tailer::Impl::Save(MonoTime now) {
   now_ = now;
+  const WallNanos seen_until = SeenUntil();
   const std::vector<SavedPosition> all = Collect();
   std::map<std::string, std::string> imported = imported_;
   for (const auto& [job, path] : imported_used_) imported.erase(path);
@@ -72,7 +89,7 @@ bool Tailer::Impl::Save(MonoTime now) {
       offsets.emplace_back(generation.get(), generation->file->committed_offset.load(std::memory_order_relaxed));
     }
   }
-  if (!parts_.positions.Save(all, imported, now)) return false;
+  if (!parts_.positions.Save(all, imported, seen_until, now)) return false;
   for (const auto& [generation, offset] : offsets) generation->saved_offset = offset;
   list_changed_ = false;
   return true;

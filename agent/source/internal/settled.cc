@@ -16,19 +16,22 @@ void Tailer::Impl::AddSettled(Settled settled) {
   list_changed_ = true;
 }
 
-Settled* Tailer::Impl::FindSettled(const std::string& job, const platform::FileStat& stat, const std::string& path) {
+Result<Settled*> Tailer::Impl::FindSettled(const std::string& job, const platform::FileStat& stat,
+                                           const std::string& path) {
   const auto [first, last] = settled_.equal_range(stat.inode);
   for (auto it = first; it != last; ++it) {
     Settled& settled = *it->second;
     if (settled.job != job || !settled.identity.SameInode(stat)) continue;
     if (settled.packing == Packing::kPlain && stat.size < settled.offset) continue;
+    if (settled.identity.born_ns != 0 && stat.born_ns != 0) return &settled;
     // Without birth times an inode number proves nothing.
-    if (settled.identity.born_ns == 0 || stat.born_ns == 0) {
-      auto file = parts_.fs.Open(path, platform::OpenMode::kRead);
-      const SavedPosition saved{job, {}, {}, settled.identity, settled.packing, settled.offset, settled.size, settled.mark};
-      if (file && !Verify(saved, **file, stat)) continue;
-    }
-    return &settled;
+    auto file = parts_.fs.Open(path, platform::OpenMode::kRead);
+    if (!file && file.error().code == Code::kNotFound) continue;
+    if (!file) return Forward(file);
+    const SavedPosition saved{job, {}, {}, settled.identity, settled.packing, settled.offset, settled.size, settled.mark};
+    auto same = Verify(saved, **file, stat);
+    if (!same) return Forward(same);
+    if (*same) return &settled;
   }
   return nullptr;
 }
@@ -64,6 +67,7 @@ bool Tailer::Impl::CheckSettled(Settled& settled) {
   const auto stat = parts_.fs.Stat(settled.path);
   if (!stat && stat.error().code != Code::kNotFound) return true;
   if (!stat || !settled.identity.SameInode(*stat)) {
+    if (FollowSettled(settled)) return true;
     TurnIntoArchive(settled);
     return false;
   }
@@ -101,21 +105,72 @@ bool Tailer::Impl::CheckSettled(Settled& settled) {
   return true;
 }
 
+// Nobody said that it was renamed, but it was. An error counts as found: ask again later.
+bool Tailer::Impl::FollowSettled(Settled& settled) {
+  const std::string directory(platform::DirectoryOf(settled.path));
+  const auto entries = parts_.fs.List(directory);
+  if (!entries) return entries.error().code != Code::kNotFound;
+  for (const platform::DirEntry& entry : *entries) {
+    if (entry.inode != settled.identity.inode) continue;
+    const std::string path = platform::Join(directory, entry.name);
+    const auto stat = parts_.fs.Stat(path);
+    if (!stat) continue;
+    const auto found = FindSettled(settled.job, *stat, path);
+    if (!found) return true;
+    if (*found != &settled) continue;
+    const auto [first, last] = settled_by_path_.equal_range(settled.path);
+    const auto old = std::find_if(first, last, [&](const auto& each) { return each.second == &settled; });
+    if (old != last) settled_by_path_.erase(old);
+    settled.path = path;
+    settled_by_path_.emplace(path, &settled);
+    list_changed_ = true;
+    return true;
+  }
+  return false;
+}
+
 // Rotation replaces a file by its archive: the entry goes on as that of the archive.
 void Tailer::Impl::TurnIntoArchive(const Settled& settled) {
   if (settled.packing != Packing::kPlain) return;
-  const std::string path = settled.path + ".gz";
-  const auto stat = parts_.fs.Stat(path);
-  if (!stat || stat->type != platform::FileType::kRegular) return;
+  const std::optional<Sibling> found = ArchiveOf(settled);
+  if (!found) return;
   Settled archive = settled;
-  archive.path = path;
-  archive.packing = Packing::kGzip;
-  archive.identity.device = stat->device;
-  archive.identity.inode = stat->inode;
-  archive.identity.born_ns = stat->born_ns;
-  archive.size = stat->size;
+  archive.path = found->path;
+  archive.packing = found->packing;
+  archive.identity.device = found->stat.device;
+  archive.identity.inode = found->stat.inode;
+  archive.identity.born_ns = found->stat.born_ns;
+  archive.size = found->stat.size;
   archive.mark = {};
   AddSettled(std::move(archive));
+}
+
+// Mostly the name says it; if names were shifted unseen, the content does.
+std::optional<Tailer::Impl::Sibling> Tailer::Impl::ArchiveOf(const Settled& settled) {
+  const std::string directory(platform::DirectoryOf(settled.path));
+  const auto entries = parts_.fs.List(directory);
+  if (!entries) return std::nullopt;
+  std::vector<Sibling> archives;
+  for (const platform::DirEntry& entry : *entries) {
+    if (PackingOf(entry.name) != Packing::kGzip) continue;
+    const std::string path = platform::Join(directory, entry.name);
+    const auto stat = parts_.fs.LinkStat(path);
+    if (!stat || stat->type != platform::FileType::kRegular) continue;
+    archives.push_back({entry.name, path, *stat, Packing::kGzip});
+  }
+  const auto by_name = std::find_if(archives.begin(), archives.end(), [&](const Sibling& archive) {
+    return WithoutPacking(archive.path) == settled.path;
+  });
+  if (by_name != archives.end()) std::rotate(archives.begin(), by_name, std::next(by_name));
+  for (const Sibling& archive : archives) {
+    const auto known = FindSettled(settled.job, archive.stat, archive.path);
+    if (known && *known != nullptr) continue;
+    const auto inside = LookInto(archive);
+    if (inside ? inside->Holds(settled.identity, settled.offset) : WithoutPacking(archive.path) == settled.path) {
+      return archive;
+    }
+  }
+  return std::nullopt;
 }
 
 }  // namespace agent::source

@@ -28,7 +28,7 @@ class Tailer::Impl final : public TreeListener {
   ~Impl() override;
 
   void SetTargets(uint32_t scrape_config, std::vector<std::shared_ptr<const Target>> targets, MonoTime now);
-  void TargetsComplete() { targets_complete_ = true; }
+  void TargetsComplete();
   Duration HandleEvents(MonoTime now);
   void Tick(MonoTime now);
   MonoTime NextDeadline() const;
@@ -45,6 +45,7 @@ class Tailer::Impl final : public TreeListener {
 
   // -- TreeListener: hints --
   void Appeared(const std::string& path, const std::vector<PatternId>& patterns) override;
+  void RotatedAppeared(const std::string& base, const std::vector<PatternId>& patterns) override;
   void Vanished(const std::string& path) override;
   void Moved(const std::string& from, const std::string& to) override;
   void Modified(const std::string& path) override;
@@ -69,6 +70,24 @@ class Tailer::Impl final : public TreeListener {
     bool own_order = false;   // not after the chain's other generations
     std::shared_ptr<TailedFile> after;  // of another chain: read that first
   };
+  struct Found {
+    std::shared_ptr<platform::File> file;
+    platform::FileStat stat;
+    std::string path;
+    Packing packing = Packing::kPlain;
+  };
+  struct Archive {
+    bool readable = false;
+    Fingerprint head;
+    uint32_t size = 0;  // unpacked, modulo 2^32
+    bool Holds(const Identity& identity, uint64_t plain_size) const;
+  };
+  struct Sibling {
+    std::string name;
+    std::string path;
+    platform::FileStat stat;
+    Packing packing = Packing::kPlain;
+  };
 
   // -- follow.cc --
   Chain& GetChain(Slot& slot, const std::string& path);
@@ -82,16 +101,18 @@ class Tailer::Impl final : public TreeListener {
   void LookNowhere(Chain& chain, const Error& error);
   void Attach(Chain& chain);
   void AttachOpen(Chain& chain, Start start);
+  Result<bool> AttachElsewhere(Chain& chain, const Start& start);
   bool AttachKnown(Chain& chain, const Start& start);
-  bool AttachSettled(Chain& chain, const Start& start);
-  bool AttachUnclaimed(Chain& chain, const Start& start);
+  Result<bool> AttachSettled(Chain& chain, const Start& start);
+  Result<bool> AttachUnclaimed(Chain& chain, const Start& start);
   bool RefuseAsArchive(Chain& chain, const Start& start);
   bool SuspectCopy(Chain& chain, const Start& start);
   void Revert(Chain& chain, Generation& generation);
   void Detach(Generation& generation);
-  void AdoptMissed(Chain& chain);
+  Status AdoptMissed(Chain& chain);
   void Trouble(Chain& chain, const Error& error);
   void Ignore(Chain& chain, std::string why, const platform::FileStat& stat);
+  void RetryAt(Chain& chain, MonoTime when);
   void ClearTrouble(Chain& chain);
   void EraseIfEmpty(Chain& chain);
   Generation* FindGeneration(const Slot& slot, const platform::FileStat& stat);
@@ -103,7 +124,8 @@ class Tailer::Impl final : public TreeListener {
   void Inspect(Generation& generation, bool check_head);
   void HasFirstBytes(Generation& generation);
   void Truncated(Generation& generation, uint64_t high);
-  bool ContinueInCopy(Generation& generation);
+  Result<bool> ContinueInCopy(Generation& generation);
+  void GoOnInCopy(Generation& generation, const Sibling& copy, std::shared_ptr<platform::File> file);
   void Finish(Generation& generation);
   void Seal(Generation& generation, LossReason reason);
   void ReportLoss(Generation& generation);
@@ -119,38 +141,34 @@ class Tailer::Impl final : public TreeListener {
 
   // -- settled files --
   void AddSettled(Settled settled);
-  Settled* FindSettled(const std::string& job, const platform::FileStat& stat, const std::string& path);
+  Result<Settled*> FindSettled(const std::string& job, const platform::FileStat& stat, const std::string& path);
   void EraseSettled(const Settled* settled);
   void MoveSettled(const std::string& from, const std::string& to);
   void CheckSettledAt(const std::string& path);
   bool CheckSettled(Settled& settled);
+  bool FollowSettled(Settled& settled);
   void TurnIntoArchive(const Settled& settled);
+  std::optional<Sibling> ArchiveOf(const Settled& settled);
 
   // -- recover.cc --
-  struct Found {
-    std::shared_ptr<platform::File> file;
-    platform::FileStat stat;
-    std::string path;
-    Packing packing = Packing::kPlain;
-  };
-  struct Sibling {
-    std::string name;
-    std::string path;
-    platform::FileStat stat;
-    Packing packing = Packing::kPlain;
-  };
-  void Recover(Chain& chain, const platform::FileStat* current);
+  // A disk that fails for a moment must not make a file "gone": what cannot be known
+  // now is an error, and the chain is looked at again before anything newer of it.
+  Status Recover(Chain& chain, const platform::FileStat* current);
+  Status RecoverSaved(Chain& chain, const SavedPosition& saved, const platform::FileStat* current);
   std::vector<SavedPosition> TakeSaved(const Slot& slot, const std::string& follows);
-  bool Verify(const SavedPosition& saved, platform::File& file, const platform::FileStat& stat);
-  std::optional<Found> Locate(const SavedPosition& saved, const Chain& chain);
-  std::optional<Found> OpenIf(const SavedPosition& saved, const std::string& path);
-  std::optional<Found> LocateByContent(const SavedPosition& saved, const Chain& chain);
+  Result<bool> Verify(const SavedPosition& saved, platform::File& file, const platform::FileStat& stat);
+  Result<std::optional<Found>> Locate(const SavedPosition& saved, const Chain& chain);
+  Result<std::optional<Found>> OpenIf(const SavedPosition& saved, const std::string& path);
+  Result<std::optional<Found>> LocateByContent(const SavedPosition& saved, const Chain& chain);
   void ContinueSaved(Chain& chain, const SavedPosition& saved, Found found);
-  void AdoptSiblings(Chain& chain, const platform::FileStat* current);
-  std::vector<Sibling> SiblingsOf(const std::string& directory, const std::string& base);
-  bool IsKnown(const Chain& chain, const Sibling& sibling);
-  bool IsArchiveOfKnown(const Chain& chain, const Sibling& sibling);
-  const SavedPosition* FindUnclaimed(const Slot& slot, const platform::FileStat& stat, platform::File& file);
+  Status AdoptSiblings(Chain& chain, const platform::FileStat* current);
+  Status AdoptSibling(Chain& chain, const Sibling& sibling, bool imported);
+  Result<bool> BeginsAs(Generation& generation, platform::File& file);
+  Result<std::vector<Sibling>> SiblingsOf(const std::string& directory, const std::string& base);
+  Result<bool> IsKnown(const Chain& chain, const Sibling& sibling);
+  Result<bool> IsArchiveOfKnown(const Chain& chain, const Sibling& sibling);
+  Result<Archive> LookInto(const Sibling& sibling);
+  Result<const SavedPosition*> FindUnclaimed(const Slot& slot, const platform::FileStat& stat, platform::File& file);
   uint64_t ImportedOffset(const Chain& chain, const std::shared_ptr<platform::File>& file, uint64_t size);
   void GiveUpUnclaimed();
 
@@ -166,6 +184,7 @@ class Tailer::Impl final : public TreeListener {
 
   // -- save.cc --
   bool AnythingToSave() const;
+  WallNanos SeenUntil();
   std::vector<SavedPosition> Collect();
   SavedPosition SavedOf(Generation& generation);
 
@@ -184,7 +203,7 @@ class Tailer::Impl final : public TreeListener {
   std::multimap<std::string, Settled*> settled_by_path_;
   std::map<std::string, std::unique_ptr<Directory>> directories_;
   std::vector<Chain*> dirty_;
-  std::set<Generation*> lingering_;  // not current: watched until settled
+  std::set<Generation*, ByAge> lingering_;  // not current: watched until settled
   std::set<Chain*> troubled_;        // with a retry
   std::vector<Directory*> hot_;
 

@@ -154,10 +154,17 @@ void Tailer::Impl::RecoverOrphans() {
     if (chain.recovered) continue;
     const auto stat = parts_.fs.Stat(path);
     chain.vanished = !stat.has_value();
-    Recover(chain, stat ? &*stat : nullptr);
+    Status recovered = Recover(chain, stat ? &*stat : nullptr);
+    if (!recovered) Trouble(chain, recovered.error());
     if (stat) MarkDirty(chain);
-    EraseIfEmpty(chain);
+    if (recovered) EraseIfEmpty(chain);
   }
+}
+
+// Before anything can happen to a file, it stands written when this began.
+void Tailer::Impl::TargetsComplete() {
+  targets_complete_ = true;
+  if (parts_.positions.seen_until_ns() == 0) Save(now_);
 }
 
 }  // namespace agent::source
