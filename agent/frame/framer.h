@@ -5,7 +5,8 @@
 // (a partial line may run over a rotation).
 //
 // Views: a record's line points into the bytes given to Feed, or into the batch's
-// arena (joined partials, unescaped JSON); it is valid until the batch is reset.
+// arena (joined partials, unescaped JSON); it is valid until the batch is reset. The
+// interner and the files given to Feed outlive the framer.
 // Cost: no allocation and no copy per record, except for joined and escaped lines.
 // Format: CRI logs as the kubelet's container runtimes write them,
 //   `2016-10-06T00:17:09.669794202Z stdout P log content`; Docker's json-file.

@@ -82,8 +82,10 @@ TEST_F(BatcherTest, WritesTheBytesOfProtobuf) {
   Make({});
   Line({{"a", "x"}, {"b", "q\"\n"}}, "one", 1'700'000'000'123'456'789);
   Line({{"a", "x"}, {"b", "q\"\n"}}, "", 0);  // every field zero
-  Line({{"a", "y"}}, std::string(70'000, 'z'), -1);
-  Record* record = Line({}, std::string("\xff\0bytes", 7), 2'000'000'000);
+  const std::string large(70'000, 'z');  // records are views
+  const std::string bytes("\xff\0bytes", 7);
+  Line({{"a", "y"}}, large, -1);
+  Record* record = Line({}, bytes, 2'000'000'000);
   AppendMetadata(records_.arena(), *record, "trace_id", "abc");
   AppendMetadata(records_.arena(), *record, "empty", "");
   Add();

@@ -174,8 +174,8 @@ TEST(FramerTest, AnOpenPartialHoldsThePosition) {
 
 TEST(FramerTest, APartialOverARotationHoldsBothFiles) {
   FrameCounters counters;
+  LabelInterner interner;  // outlives the framer, which pins its sets
   auto framer = MakeFramer({.format = Format::kCri}, counters);
-  LabelInterner interner;
   RecordBatch batch;
   const LabelSet* base = interner.Intern(LabelMap{});
   auto first = std::make_shared<TailedFile>();
