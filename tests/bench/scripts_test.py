@@ -14,7 +14,9 @@ import xml.etree.ElementTree
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "bench"))
-BUILD = pathlib.Path(sys.argv.pop(1)) if len(sys.argv) > 1 else ROOT / "build" / "dev"
+BUILD = ROOT / "build" / "release"
+if __name__ == "__main__" and len(sys.argv) > 1:
+    BUILD = pathlib.Path(sys.argv.pop(1))
 
 import compare  # noqa: E402
 import harness  # noqa: E402

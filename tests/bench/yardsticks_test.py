@@ -7,6 +7,7 @@
 import gzip
 import http.client
 import json
+import os
 import pathlib
 import random
 import re
@@ -16,7 +17,9 @@ import tempfile
 import time
 import unittest
 
-BIN = pathlib.Path(sys.argv.pop(1)) if len(sys.argv) > 1 else pathlib.Path("build/dev/bin")
+BIN = pathlib.Path(os.environ.get("AGENT_BIN_DIR", pathlib.Path(__file__).resolve().parents[2] / "build/release/bin"))
+if __name__ == "__main__" and len(sys.argv) > 1:
+    BIN = pathlib.Path(sys.argv.pop(1))
 MARK = re.compile(rb"seq=(\d+):(\d+):(\d+)")
 
 
