@@ -5,7 +5,7 @@ PYTHON ?= /usr/bin/python3
 LAUNCHER := $(if $(shell command -v ccache),-DCMAKE_CXX_COMPILER_LAUNCHER=ccache)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test release dev asan tsan tidy fuzz bench bench-quick soak unit e2e helm-test browser-test \
+.PHONY: help demo test release dev asan tsan tidy fuzz bench bench-quick unit e2e helm-test browser-test \
         format style install package clean
 
 help: ## this list
@@ -59,9 +59,6 @@ bench: release ## the table of docs/PERFORMANCE.md, measured here
 
 bench-quick: release ## the same, small: does it still run
 	@$(PYTHON) bench/e2e.py --quick
-
-soak: release ## kills, rotations and outages for as long as SOAK_SECONDS says
-	@$(PYTHON) tests/chaos/chaos.py --seconds $(or $(SOAK_SECONDS),600)
 
 style: ## layers, sizes, shell scripts
 	@$(PYTHON) tests/style/layers_test.py
