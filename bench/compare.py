@@ -75,7 +75,7 @@ def measure(args, job, sides):
             order = list(sides) if number % 2 == 0 else list(reversed(sides))
             for side in order:
                 args.programs.agent = sides[side] / "bin" / "agent"
-                run = e2e.ship(args, tree, job.pipeline, kubernetes=job.kubernetes)
+                run = e2e.ship(args, tree, job)
                 for key in MEASURES:
                     found[side][key].append(run[key])
             note(f"  {job.name} {number + 1}/{args.runs}: " +

@@ -19,7 +19,6 @@ import time
 
 import harness
 import scenarios
-from fake_kube import FakeKube
 from harness import Refused, mib, median, note
 
 
@@ -34,12 +33,10 @@ def check_agent(args):
         raise Refused(f"{args.programs.agent} is not built")
 
 
-def ship(args, tree, pipeline, batchwait="1s", sink_options=(), client="", kubernetes=False):
+def ship(args, tree, job=scenarios.PLAIN, batchwait="1s", sink_options=()):
     """One life of the agent over a finished tree: until the sink has all of it."""
-    kube = FakeKube(tree) if kubernetes else contextlib.nullcontext()
-    with harness.scratch() as folder, harness.Sink(args.programs, *sink_options) as sink, kube:
-        config = scenarios.promtail_config(tree, sink.url, folder, pipeline, batchwait, client,
-                                           kube.url if kubernetes else "")
+    with harness.scratch() as folder, harness.Sink(args.programs, *sink_options) as sink:
+        config = scenarios.promtail_config(tree, sink.url, folder, job, batchwait)
         with start_agent(args, folder, config) as agent:
             try:
                 stats = sink.expect(tree.lines, args.timeout, agent.alive)
@@ -83,7 +80,7 @@ def run_job(args, job):
             if args.programs.lane.exists():
                 run["lane"] = run_lane(args, tree, job.pipeline)
             if not args.no_agent:
-                run["agent"] = ship(args, tree, job.pipeline, kubernetes=job.kubernetes)
+                run["agent"] = ship(args, tree, job)
             runs.append(run)
             note(f"  {job.name} {number + 1}/{args.runs}: " +
                  ", ".join(f"{name} {one['cpu']:.2f} s" for name, one in run.items()))
@@ -131,7 +128,7 @@ def print_jobs(results):
 @contextlib.contextmanager
 def running(args, tree, sink, batchwait="1s"):
     with harness.scratch() as folder:
-        config = scenarios.promtail_config(tree, sink.url, folder, scenarios.CRI, batchwait)
+        config = scenarios.promtail_config(tree, sink.url, folder, scenarios.PLAIN, batchwait)
         with start_agent(args, folder, config) as agent:
             yield agent
 
@@ -225,7 +222,7 @@ def cold_start(args):
     pods = 500 if args.quick else 10000
     with harness.scratch(1 << 28) as folder:
         tree = harness.make_tree(args.programs, folder, pods=pods, active=20, bytes="20MB")
-        runs = [ship(args, tree, scenarios.CRI) for _ in range(1 if args.quick else 3)]
+        runs = [ship(args, tree) for _ in range(1 if args.quick else 3)]
     found = {"files": pods, "runs": runs, "first_push": median(run["first_push"] for run in runs),
              "steady": median(run["wall"] for run in runs)}
     return found, [
@@ -242,7 +239,7 @@ def lanes(args):
             for count, seen in walls.items():
                 flags, args.agent_flags = args.agent_flags, [*args.agent_flags, args.lanes_flag.format(count)]
                 try:
-                    seen.append(ship(args, tree, scenarios.REGEX, "100ms")["wall"])
+                    seen.append(ship(args, tree, scenarios.BY_NAME["cri-regex"], "100ms")["wall"])
                 finally:
                     args.agent_flags = flags
     gain = median(walls[1]) / median(walls[2])

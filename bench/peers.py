@@ -24,6 +24,7 @@ import time
 
 import harness
 import scenarios
+from fake_kube import FakeKube
 from harness import Refused, median, mib, note
 
 
@@ -46,18 +47,18 @@ class Peer:
         return found[0] if found else "unknown"
 
 
-# ---- configurations: (folder, tree, sink, job) -> the words after the program ----------
+# ---- configurations: (folder, tree, sink, job, API server) -> the words after the program ----
 
 
-def configure_agent(folder, tree, sink, job):
+def configure_agent(folder, tree, sink, job, _):
     path = folder / "agent.yaml"
-    path.write_text(scenarios.promtail_config(tree, sink.url, folder, job.pipeline))
+    path.write_text(scenarios.promtail_config(tree, sink.url, folder, job))
     return [f"-config.file={path}"]
 
 
-def configure_promtail(folder, tree, sink, job):
+def configure_promtail(folder, tree, sink, job, api_server):
     path = folder / "promtail.yaml"
-    path.write_text(scenarios.promtail_config(tree, sink.url, folder, job.pipeline))
+    path.write_text(scenarios.promtail_config(tree, sink.url, folder, job, api_server=api_server))
     return [f"-config.file={path}"]
 
 
@@ -67,7 +68,7 @@ def by_pod(tree):
             for each in tree.files]
 
 
-def configure_fluent_bit(folder, tree, sink, job):
+def configure_fluent_bit(folder, tree, sink, job, _):
     """A tail input and a record_modifier a pod: labels without an API server."""
     with_json = job.name == "cri-json-labels"
     inputs, filters = [], []
@@ -94,7 +95,7 @@ def configure_fluent_bit(folder, tree, sink, job):
     return ["-c", str(path)]
 
 
-def configure_vector(folder, tree, sink, job):
+def configure_vector(folder, tree, sink, job, _):
     (folder / "vector-data").mkdir(exist_ok=True)
     vrl = r"""
 . |= parse_regex!(.message, r'^(?P<time>\S+) (?P<stream>\S+) (?P<flag>[PF]) (?P<text>.*)$')
@@ -118,7 +119,7 @@ def configure_vector(folder, tree, sink, job):
     return ["--config", str(path), "--quiet"]
 
 
-def configure_otelcol(folder, tree, sink, job):
+def configure_otelcol(folder, tree, sink, job, _):
     """filelog with the container operator; OTLP, since the Loki exporter was removed."""
     operators = [{"type": "container"}]
     if job.name == "cri-json-labels":
@@ -135,7 +136,7 @@ def configure_otelcol(folder, tree, sink, job):
     return ["--config", str(path)]
 
 
-def configure_alloy(folder, tree, sink, job):
+def configure_alloy(folder, tree, sink, job, _):
     targets = ",\n    ".join("{" + ", ".join(f'"{key}" = "{value}"' for key, value in {
         "namespace": namespace, "pod": pod, "container": container, "__path__": glob}.items()) + "}"
         for namespace, pod, container, glob in by_pod(tree))
@@ -171,7 +172,7 @@ loki.write "sink" {{
 
 
 TWO = ("cri", "cri-json-labels")
-EVERY = ("cri", "cri-json-labels", "cri-regex", "multiline")
+EVERY = ("cri", "cri-json-labels", "cri-regex", "multiline", "chart")
 PEERS = [
     Peer("promtail", "PROMTAIL_BIN", ["promtail"], EVERY, configure_promtail),
     Peer("fluent-bit", "FLUENT_BIT_BIN", ["fluent-bit"], TWO, configure_fluent_bit),
@@ -182,8 +183,8 @@ PEERS = [
 
 
 def one_run(args, peer, tree, job):
-    with harness.scratch() as folder, harness.Sink(args.programs) as sink:
-        words = peer.configure(folder, tree, sink, job)
+    with harness.scratch() as folder, harness.Sink(args.programs) as sink, FakeKube(tree) as kube:
+        words = peer.configure(folder, tree, sink, job, kube.url)
         with harness.Process([peer.path, *words], folder / f"{peer.name}.log", cwd=folder) as process:
             try:
                 stats = sink.wait(tree.lines, args.timeout, process.alive)

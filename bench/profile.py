@@ -55,7 +55,7 @@ def sample(args, job, folder):
             words, marks = [args.programs.lane, f"--pipeline={path}", tree.path], 0
         else:
             path = folder / "agent.yaml"
-            path.write_text(scenarios.promtail_config(tree, sink.url, folder, job.pipeline))
+            path.write_text(scenarios.promtail_config(tree, sink.url, folder, job))
             words, marks = [args.programs.agent, f"-config.file={path}"], tree.lines
         with harness.Process(words, folder / "program.log") as process:
             perf = record(args, process.pid, data)

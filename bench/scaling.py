@@ -20,6 +20,8 @@ from harness import Refused, median, note
 
 LENGTHS = [20, 64, 256, 1024, 4096, 16384, 65536]
 COUNTS = [1, 10, 100, 1000, 10000]
+# So many streams are what the guard is there to prevent.
+NO_LIMITS = "{max_active_streams: 0, cardinality: {enabled: false}}"
 RTTS = [0, 5, 20, 50, 100, 200]
 # The stages that are added one by one, so that the next has work to do.
 STAGES = [
@@ -37,13 +39,14 @@ STAGES = [
 ]
 
 
-def point(args, tree_options, pipeline=scenarios.CRI, sink_options=(), client="", count_streams=False):
+def point(args, tree_options, pipeline=scenarios.CRI, sink_options=(), limits=""):
+    job = scenarios.Job("point", "", {}, pipeline, limits=limits)
     with harness.scratch(args.size * 2) as folder:
         tree = harness.make_tree(args.programs, folder, **tree_options)
         runs = []
         for _ in range(args.runs):
             floor = harness.run_floor(args.programs, tree)
-            run = e2e.ship(args, tree, pipeline, "1s", sink_options, client)
+            run = e2e.ship(args, tree, job, "1s", sink_options)
             runs.append({"ns_per_line": run["cpu"] / tree.lines * 1e9, "floor_ns_per_line": floor["cpu"] / tree.lines * 1e9,
                          "mb_per_cpu_s": tree.bytes / 1e6 / run["cpu"], "rss_mib": run["rss"] / 2**20,
                          "mb_per_s": tree.bytes / 1e6 / run["wall"], "streams": run["streams"],
@@ -71,16 +74,15 @@ def line_length(args):
 
 
 def streams(args):
-    """Number of streams, by a label with as many values, in 20 files."""
-    found = {}
-    for digits in ((1, 3) if args.quick else (0, 1, 2, 3)):
-        # The last digits of the order number: 1, 10, 100, 1,000 values, in two outputs of 20 files.
-        pipeline = scenarios.CRI if digits == 0 else scenarios.CRI + f"""
+    """Number of streams: 64 worker threads of an application, as a label, in ever more pods."""
+    regex = scenarios.CRI + r"""
 - regex:
-    expression: '(?P<value>\\d{{{digits}}}) ms'
-- labels:
-    value:"""
-        seen = point(args, {"kind": "app", "pods": 1 if digits == 0 else 10, "bytes": args.size, "stderr": 0}, pipeline)
+    expression: '^\S+ \S+ \S+ +\[http-nio-8080-exec-(?P<worker>\d+)\]'
+"""
+    label = regex + "- labels: {worker: null}\n"
+    found = {}
+    for pods, pipeline in ((1, regex), (16, label)) if args.quick else ((1, regex), (1, label), (16, label), (160, label)):
+        seen = point(args, {"kind": "app", "pods": pods, "bytes": args.size, "stderr": 0}, pipeline, limits=NO_LIMITS)
         found[int(seen["streams"])] = seen
     return found
 

@@ -33,7 +33,8 @@ class Job:
     pipeline: str = CRI
     goal_ratio: float = 0  # CPU over the floor's
     goal_rss_mib: int = 0
-    kubernetes: bool = False  # targets come from a Kubernetes API
+    pods: bool = False  # labels come from Kubernetes metadata: `pod_logs`; Promtail: its API
+    limits: str = ""  # limits_config, as YAML
 
     def sized(self, total):
         return {**self.tree, "bytes": total}
@@ -45,12 +46,13 @@ JOBS = [
     Job("cri-regex", "cri + regex + labels", {"kind": "app", "pods": 20}, REGEX, 2.8, 32),
     Job("multiline", "cri + multiline, Java traces", {"kind": "java", "pods": 20}, MULTILINE, 2.0, 32),
     Job("chart", "the Promtail chart's configuration: Kubernetes metadata, cri",
-        {"kind": "mixed", "pods": 20}, CRI, 1.7, 32, kubernetes=True),
+        {"kind": "mixed", "pods": 20}, CRI, 1.7, 32, pods=True),
     Job("files-1000", "cri, 1,000 files, 20 of them busy",
         {"kind": "mixed", "pods": 1000, "active": 20}, CRI, 0, 64),
     Job("files-10000", "cri, 10,000 files, 20 of them busy",
         {"kind": "mixed", "pods": 10000, "active": 20}, CRI, 0, 96),
 ]
+PLAIN = Job("plain", "cri", {})  # where only the pipeline counts
 BY_NAME = {job.name: job for job in JOBS}
 
 
@@ -97,15 +99,19 @@ def chart_rules(root):
     ]
 
 
-def targets_of(tree, api_server):
+def targets_of(tree, job, api_server):
     """The scrape config's targets, as YAML."""
-    if not api_server:
+    if not job.pods:
         return f"static_configs: {json.dumps(static_targets(tree))}"
-    return (f"kubernetes_sd_configs: {json.dumps([{'role': 'pod', 'api_server': api_server}])}\n"
-            f"    relabel_configs: {json.dumps(chart_rules(tree.path))}")
+    rules = chart_rules(tree.path)
+    if api_server:
+        return (f"kubernetes_sd_configs: {json.dumps([{'role': 'pod', 'api_server': api_server}])}\n"
+                f"    relabel_configs: {json.dumps(rules)}")
+    rules = [rule for rule in rules if rule["target_label"] != "__path__"]
+    return f"pod_logs: {json.dumps({'root': str(tree.path)})}\n    relabel_configs: {json.dumps(rules)}"
 
 
-def promtail_config(tree, sink_url, folder, pipeline=CRI, batchwait="1s", client="", api_server=""):
+def promtail_config(tree, sink_url, folder, job, batchwait="1s", api_server=""):
     """For the agent and for Promtail alike. JSON is YAML: no writer is needed for lists."""
     return f"""server:
   http_listen_address: 127.0.0.1
@@ -117,10 +123,10 @@ clients:
   - url: {sink_url}/loki/api/v1/push
     batchwait: {batchwait}
     batchsize: 1048576
-{indent(client, 4)}
+{f"limits_config: {job.limits}" if job.limits else ""}
 scrape_configs:
   - job_name: pods
-    {targets_of(tree, api_server)}
+    {targets_of(tree, job, api_server)}
     pipeline_stages:
-{indent(pipeline, 6)}
+{indent(job.pipeline, 6)}
 """
