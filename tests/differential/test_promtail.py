@@ -19,7 +19,7 @@ HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent / "support")]
 
 import cases as case_files  # noqa: E402
-import running  # noqa: E402
+import side_by_side  # noqa: E402
 import tools  # noqa: E402
 
 SLACK_NS = 2_000_000_000
@@ -52,8 +52,8 @@ def results(promtail, tmp_path_factory) -> dict:
     started = []
     try:
         for config, found in _merged().values():
-            started.append(running.Run(promtail, tmp_path_factory.mktemp("run"), found, config))
-        deadline = time.monotonic() + running.DEADLINE_S
+            started.append(side_by_side.Run(promtail, tmp_path_factory.mktemp("run"), found, config))
+        deadline = time.monotonic() + side_by_side.DEADLINE_S
         by_case = {}
         for run in started:
             result = run.result(deadline)
@@ -149,8 +149,8 @@ def test_both_refuse_at_start(case, promtail, tmp_path):
     own = case.nodes.get("config")
     text = case_files.configuration([case], tmp_path, tmp_path / "positions.yaml",
                                     "http://127.0.0.1:1/", own)
-    status, said = running.promtail_start(promtail, text, tmp_path / "promtail.yaml")
+    status, said = side_by_side.promtail_start(promtail, text, tmp_path / "promtail.yaml")
     refuses = status not in (None, 0)
     assert refuses == (case.promtail == "refuses"), f"Promtail: status {status}\n{said[-2000:]}"
-    code, said = running.check_syntax(text, tmp_path / "agent.yaml")
+    code, said = side_by_side.check_syntax(text, tmp_path / "agent.yaml")
     assert code not in (0, -6, -11), f"the agent accepts it (status {code})\n{said[-2000:]}"
