@@ -8,50 +8,7 @@ bool IsSpace(char c) { return c == ' ' || c == '\n' || c == '\r' || c == '\t'; }
 
 }  // namespace
 
-// Whether the '[' that comes is the value of "items" in the outermost object.
-bool JsonSplitter::OpensItems() const {
-  std::string_view before = envelope_;
-  const auto strip = [&before] {
-    while (!before.empty() && IsSpace(before.back())) before.remove_suffix(1);
-  };
-  strip();
-  if (!before.ends_with(':')) return false;
-  before.remove_suffix(1);
-  strip();
-  return before.ends_with("\"items\"") && !before.ends_with("\\\"items\"");
-}
-
-bool JsonSplitter::Open(char c) {
-  if (c == '[' && kind_ == Kind::kItems && depth_ == 1 && OpensItems()) in_items_ = true;
-  const bool may_begin = kind_ == Kind::kObjects || in_items_;
-  if (c == '{' && !collecting_ && may_begin && depth_ == ObjectDepth()) {
-    collecting_ = true;
-    object_.clear();
-  }
-  ++depth_;
-  return true;
-}
-
-bool JsonSplitter::Close(char) {
-  if (depth_ == 0) return false;
-  --depth_;
-  if (in_items_ && depth_ == 1) in_items_ = false;
-  if (kind_ == Kind::kItems && depth_ == 0) done_ = true;
-  return true;
-}
-
-// A character between objects.
-bool JsonSplitter::Outside(char c) {
-  if (done_ || kind_ == Kind::kObjects) {
-    // After a list, and between the objects of a watch, only white space may stand.
-    return IsSpace(c) || (c == '}' && done_ && depth_ == 0 && envelope_.size() < kMaxEnvelope);
-  }
-  if (in_items_ && depth_ == 2 && c != '[') return IsSpace(c) || c == ',';
-  if (depth_ == 0 && !done_ && !IsSpace(c)) return false;
-  return true;
-}
-
-bool JsonSplitter::Structural(char c) {
+bool JsonSplitter::Follow(char c) {
   if (in_string_) {
     if (escaped_) {
       escaped_ = false;
@@ -62,49 +19,98 @@ bool JsonSplitter::Structural(char c) {
     }
     return true;
   }
-  if (c == '"') {
-    in_string_ = true;
-    return collecting_ || !(in_items_ && depth_ == 2);
-  }
-  if (c == '{' || c == '[') return (!done_ || kind_ == Kind::kObjects) && Open(c);
-  if (c == '}' || c == ']') return Close(c);
+  if (c == '"') in_string_ = true;
+  if (c == '{' || c == '[') ++depth_;
+  if (c == '}' || c == ']') return depth_-- > 0;
   return true;
+}
+
+// Whether the '[' that has come is the value of "items" in the outermost object.
+bool JsonSplitter::OpensItems() const {
+  std::string_view before = envelope_;
+  const auto strip = [&before](char c) {
+    while (!before.empty() && (IsSpace(before.back()) || before.back() == c)) before.remove_suffix(1);
+  };
+  strip('[');
+  if (!before.ends_with(':')) return false;
+  strip(':');
+  return before.ends_with("\"items\"") && !before.ends_with("\\\"items\"");
+}
+
+bool JsonSplitter::FeedEnvelope(char c) {
+  if (envelope_.size() >= kMaxEnvelope || !Follow(c)) return false;
+  envelope_ += c;
+  if (c == '[' && !in_string_ && depth_ == 2 && OpensItems()) {
+    where_ = Where::kBetween;
+    depth_ = 0;
+  } else if (depth_ == 0) {
+    where_ = Where::kAfter;
+  }
+  return true;
+}
+
+bool JsonSplitter::FeedBetween(char c) {
+  if (IsSpace(c)) return true;
+  if (kind_ == Kind::kItems) {
+    if (c == ',') return true;
+    if (c == ']') {
+      envelope_ += c;
+      where_ = Where::kEnvelope;
+      depth_ = 1;
+      return true;
+    }
+  }
+  if (c != '{') return false;
+  where_ = Where::kObject;
+  object_.clear();
+  return true;
+}
+
+// How many bytes of it belong to the object; 0: stop.
+size_t JsonSplitter::FeedObject(std::string_view bytes) {
+  size_t at = 0;
+  bool complete = false;
+  while (at < bytes.size() && !complete) {
+    if (!Follow(bytes[at])) return 0;
+    ++at;
+    complete = depth_ == 0;
+  }
+  if (object_.size() + at > kMaxObject) return 0;
+  object_.append(bytes.substr(0, at));
+  if (!complete) return at;
+  where_ = Where::kBetween;
+  return on_object_(object_) ? at : 0;
 }
 
 bool JsonSplitter::Feed(std::string_view bytes) {
-  for (const char c : bytes) {
-    const bool was_collecting = collecting_;
-    const bool was_done = done_;
-    const bool was_string = in_string_;
-    if (was_done && !IsSpace(c)) return false;
-    if (!Structural(c)) return false;
-    if (collecting_) {
-      object_ += c;
-      if (object_.size() > kMaxObject) return false;
-      if (was_collecting && depth_ == ObjectDepth() && !in_string_) {
-        collecting_ = false;
-        if (!on_object_(object_)) return false;
-      }
-      continue;
+  while (!bytes.empty() && !stopped_) {
+    size_t used = 1;
+    const char c = bytes.front();
+    switch (where_) {
+      case Where::kBefore:
+        stopped_ = !IsSpace(c) && c != '{';
+        if (c != '{') break;
+        where_ = Where::kEnvelope;
+        [[fallthrough]];
+      case Where::kEnvelope: stopped_ = !FeedEnvelope(c); break;
+      case Where::kBetween:
+        stopped_ = !FeedBetween(c);
+        if (where_ != Where::kObject) break;
+        [[fallthrough]];
+      case Where::kObject:
+        used = FeedObject(bytes);
+        stopped_ = used == 0;
+        break;
+      case Where::kAfter: stopped_ = !IsSpace(c); break;
     }
-    if (kind_ == Kind::kObjects) {
-      if (!IsSpace(c)) return false;
-      continue;
-    }
-    const bool between_items = in_items_ && depth_ == 2 && c != '[';
-    if (between_items && !was_string) {
-      if (!IsSpace(c) && c != ',') return false;
-      continue;
-    }
-    if (depth_ == 0 && !done_ && !IsSpace(c)) return false;
-    if (envelope_.size() >= kMaxEnvelope) return false;
-    if (!was_done) envelope_ += c;
+    bytes.remove_prefix(used);
   }
-  return true;
+  return !stopped_;
 }
 
 bool JsonSplitter::Complete() const {
-  return kind_ == Kind::kItems ? done_ : depth_ == 0 && !in_string_;
+  if (stopped_) return false;
+  return where_ == (kind_ == Kind::kItems ? Where::kAfter : Where::kBetween);
 }
 
 }  // namespace agent::kube

@@ -35,21 +35,27 @@ class JsonSplitter {
   const std::string& envelope() const { return envelope_; }
 
  private:
-  bool Structural(char c);
-  bool Open(char c);
-  bool Close(char c);
-  bool Outside(char c);
+  enum class Where {
+    kBefore,    // the list's first brace
+    kEnvelope,
+    kBetween,   // objects
+    kObject,
+    kAfter,     // the list's last brace
+  };
+  // Follows one character of a text with strings; false: a closing brace too many.
+  bool Follow(char c);
+  size_t FeedObject(std::string_view bytes);
+  bool FeedEnvelope(char c);
+  bool FeedBetween(char c);
   bool OpensItems() const;
-  uint32_t ObjectDepth() const { return kind_ == Kind::kItems ? 2 : 0; }
 
   const Kind kind_;
   const std::function<bool(std::string_view)> on_object_;
-  uint32_t depth_ = 0;
+  Where where_ = kind_ == Kind::kItems ? Where::kBefore : Where::kBetween;
+  uint32_t depth_ = 0;  // in the envelope or in the object
   bool in_string_ = false;
   bool escaped_ = false;
-  bool in_items_ = false;
-  bool collecting_ = false;
-  bool done_ = false;  // the list's last brace
+  bool stopped_ = false;
   std::string object_;
   std::string envelope_;
 };
