@@ -16,10 +16,8 @@ constexpr size_t kMostConfirmed = 100'000;
 // After so many 429 in a row a request is split: one that is larger than the limit's
 // burst would never be let in.
 constexpr uint32_t kSplitAfterLimits = 4;
-// A batch of 2^14 entries is bisected down to one with 14 refusals. After more without
-// one accepted request, it is the other side that refuses everything.
-constexpr uint32_t kBisections = 16;
-constexpr uint64_t kPatience = 3;
+// A gateway that refuses now and then must not cost a line.
+constexpr uint32_t kProofs = 3;
 constexpr Duration kHurriedWait = std::chrono::seconds(1);
 
 std::optional<Duration> RetryAfterOf(const http::Response& response, WallNanos wall) {
@@ -49,7 +47,23 @@ void Deliverer::OnAnswer(Track& track, Result<http::Response> result) {
   const Classified answer = Classify(outcome.status, result ? std::string_view(result->body) : std::string_view());
   if (result && answer.verdict != Verdict::kStored) what = answer.error.sentence;
   client.metrics->ObserveRequest(outcome.status, std::chrono::duration<double>(elapsed).count());
-  Note(track, outcome.status, what);
+  const bool probe = track.parts.front().probe;
+  if (!probe || !answer.error.empty_request) Note(track, outcome.status, what);
+  if (probe) {
+    OnProbe(track, answer, outcome);
+  } else {
+    OnVerdict(track, answer, outcome);
+  }
+  if (!client.starved.empty()) {
+    Track& next = *client.starved.front();
+    client.starved.pop_front();
+    next.starved = false;
+    Send(next);
+  }
+  Pump(sequence);
+}
+
+void Deliverer::OnVerdict(Track& track, const Classified& answer, const Outcome& outcome) {
   switch (answer.verdict) {
     case Verdict::kStored: Stored(track); break;
     case Verdict::kBlocked: Blocked(track, answer.error); break;
@@ -59,16 +73,9 @@ void Deliverer::OnAnswer(Track& track, Result<http::Response> result) {
     case Verdict::kStreamLimited: StreamLimited(track, answer.error, outcome); break;
     case Verdict::kBadLabels: SplitOrRefuse(track, "invalid_labels", true, answer.error); break;
     case Verdict::kTooLarge: SplitOrRefuse(track, "request_too_large", false, answer.error); break;
-    case Verdict::kUnknownRefusal: UnknownRefusal(track, answer.error, outcome); break;
+    case Verdict::kUnknownRefusal: UnknownRefusal(track, answer.error); break;
     case Verdict::kMisconfigured: Misconfigured(track, outcome); break;
   }
-  if (!client.starved.empty()) {
-    Track& next = *client.starved.front();
-    client.starved.pop_front();
-    next.starved = false;
-    Send(next);
-  }
-  Pump(sequence);
 }
 
 void Deliverer::Note(Track& track, int status, const std::string& what) {
@@ -85,8 +92,6 @@ void Deliverer::Accepted(Track& track, uint64_t bytes, uint64_t entries) {
   metrics.sent_entries.Add(static_cast<double>(entries));
   metrics.last_accepted.Set(static_cast<double>(wall_) / 1e9);
   tenant.client.status.last_accepted_wall = wall_;
-  ++tenant.accepted;
-  tenant.unknown_in_row = 0;
   track.backoff.Reset();
   track.not_before = MonoTime::min();
 }
@@ -272,50 +277,34 @@ void Deliverer::StreamLimited(Track& track, const LokiError& error, const Outcom
   }
 }
 
-void Deliverer::UnknownRefusal(Track& track, const LokiError& error, const Outcome& outcome) {
-  Outcome ours = outcome;
-  ours.ours = true;
-  Tenant& tenant = track.sequence.tenant;
-  if (tenant.client.options.drop_refused_batches) {
+// A refusal whose reason we cannot read concerns some entry, or all that we send (a
+// gateway, a wrong tenant). An empty request tells which: Loki has a sentence of its own
+// for it. Only then is the part bisected; and an entry is given up only after it was
+// refused as often as kProofs with an empty request let through each time.
+void Deliverer::UnknownRefusal(Track& track, const LokiError& error) {
+  if (track.sequence.tenant.client.options.drop_refused_batches) {
     RefuseWhole(track, "ingester_error", "refused", error.sentence);
     return;
   }
   Part& part = track.parts.front();
-  part.refused_at = std::min(part.refused_at, tenant.accepted);
-  ++tenant.unknown_in_row;
-  if (part.entries > 1 && tenant.unknown_in_row <= kBisections) {
+  if (part.proofs >= (part.entries > 1 ? 1 : kProofs)) {
     SplitOrRefuse(track, "refused", false, error);
+  } else {
+    part.probe = true;
+  }
+}
+
+void Deliverer::OnProbe(Track& track, const Classified& answer, const Outcome& outcome) {
+  Part& part = track.parts.front();
+  part.probe = false;
+  if (answer.verdict == Verdict::kStored || answer.error.empty_request) {
+    ++part.proofs;
+    if (part.entries > 1) SplitOrRefuse(track, "refused", false, answer.error);
     return;
   }
-  // One entry, and others were accepted since it was refused first: it is the entry.
-  if (part.entries <= 1 && tenant.accepted > part.refused_at) {
-    RefuseWhole(track, "ingester_error", "refused", error.sentence);
-    return;
-  }
-  const bool apart = &track != &track.sequence.main;
-  if (part.entries <= 1 && !apart) {
-    // Suspected, not proved. It waits apart, so that what else there is may prove it.
-    std::optional<PushRequest> request = Decode(track);
-    if (!request) return;
-    Part suspect = std::move(track.parts.front());
-    track.parts.pop_front();
-    suspect.streams = 1;
-    suspect.stream = request->streams_size() > 0 ? request->streams(0).labels() : "";
-    const std::string stream = suspect.stream;
-    std::vector<Part> suspects;
-    suspects.push_back(std::move(suspect));
-    PutAside(track.sequence, std::move(suspects));
-    Retry(*track.sequence.aside.at(stream), ours);
-    return;
-  }
-  // The next part may be accepted, and show that the other side accepts anything at all:
-  // of the same batch, or of what has queued up behind a suspect for long.
-  size_t group = 1;
-  const bool any = apart && part.attempts >= kPatience;
-  while (group < track.parts.size() && (any || track.parts[group].job == part.job)) ++group;
-  if (Retry(track, ours)) {
-    std::rotate(track.parts.begin(), track.parts.begin() + 1, track.parts.begin() + static_cast<ptrdiff_t>(group));
-  }
+  Outcome ours = outcome;
+  ours.ours |= answer.verdict == Verdict::kUnknownRefusal || answer.verdict == Verdict::kMisconfigured;
+  Retry(track, ours);
 }
 
 }  // namespace agent::push

@@ -16,13 +16,14 @@ Part Deliverer::MakePart(const Part& from, const PushRequest& request) {
   part.job = from.job;
   part.attempts = from.attempts;
   part.limited = from.limited;
-  part.refused_at = from.refused_at;
   part.body = EncodeBody(request);
   const PayloadSize size = Measure(request);
   part.streams = size.streams;
   part.entries = size.entries;
   part.line_bytes = size.line_bytes;
   if (size.streams == 1) part.stream = request.streams(0).labels();
+  // What was proved of the whole holds for a half, but one entry needs its own proofs.
+  part.proofs = part.entries > 1 ? from.proofs : 0;
   return part;
 }
 

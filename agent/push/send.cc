@@ -180,7 +180,7 @@ void Deliverer::Send(Track& track) {
     std::erase_if(request.headers, [](const http::Header& h) { return SameName(h.name, "X-Scope-OrgID"); });
     request.headers.push_back({"X-Scope-OrgID", tenant.name});
   }
-  const Body& body = track.parts.front().body;
+  const Body& body = track.parts.front().probe ? probe_ : track.parts.front().body;
   request.body = body.view();
   request.endpoint = client.endpoint;
   request.timeout = client.options.timeout;

@@ -42,6 +42,7 @@ Tailer::Impl::Impl(TailerOptions options, TailerParts parts, MonoTime now)
       next_save_(now + parts_.positions.options().sync_period) {
   alive_since_ns_ = parts_.positions.seen_until_ns();
   if (alive_since_ns_ == 0) alive_since_ns_ = parts_.clock.Wall();
+  seen_until_ = alive_since_ns_;
 }
 
 Tailer::Impl::~Impl() = default;

@@ -198,6 +198,18 @@ TEST_F(Push, AnUnexpectedRefusalIsKeptUnlessOneAsksForPromtailsWay) {
   EXPECT_THAT(Refusals(), IsEmpty());
 }
 
+TEST_F(Push, AFileOfOursThatIsMissingIsAnErrorAndIsTriedAgain) {
+  LogCapture log;
+  options_.http.authorization.credentials_file = "/nonexistent/token";
+  Send({Stream("a", {"x"})});
+  Crank();
+  EXPECT_THAT(log.text(), HasSubstr("level=error"));
+  EXPECT_THAT(log.text(), HasSubstr("/nonexistent/token"));
+  EXPECT_FALSE(pusher_->Idle());
+  EXPECT_GT(pusher_->NextDeadline(), now_);
+  EXPECT_TRUE(loki_.requests().empty());
+}
+
 TEST_F(Push, DropRefusedBatches) {
   options_.drop_refused_batches = true;
   loki_.Script({Answer(401, "no org id"), Answer(400, "what?")});

@@ -128,8 +128,8 @@ class MemFs::MemWatcher final : public platform::Watcher {
 
   void Push(Queued event) {
     if (!queue_.empty() && queue_.back() == event) return;
-    if (queue_.size() > fs_.max_queued_) return;
-    if (queue_.size() == fs_.max_queued_) event = {-1, watch::kOverflow, 0, ""};
+    if (queue_.size() >= fs_.max_queued_) event = {-1, watch::kOverflow, 0, ""};
+    if (!queue_.empty() && queue_.back() == event) return;
     queue_.push_back(std::move(event));
   }
 

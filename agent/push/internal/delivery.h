@@ -68,6 +68,7 @@ class Deliverer {
 
   // -- answers (answer.cc) --
   void OnAnswer(Track& track, Result<http::Response> result);
+  void OnVerdict(Track& track, const Classified& answer, const Outcome& outcome);
   void Note(Track& track, int status, const std::string& what);
   void Accepted(Track& track, uint64_t bytes, uint64_t entries);
   void Stored(Track& track);
@@ -78,7 +79,8 @@ class Deliverer {
   // False: that was the last attempt, and the part has been dropped.
   bool Retry(Track& track, const Outcome& outcome);
   void SplitOrRefuse(Track& track, const char* reason, bool between_streams, const LokiError& error);
-  void UnknownRefusal(Track& track, const LokiError& error, const Outcome& outcome);
+  void UnknownRefusal(Track& track, const LokiError& error);
+  void OnProbe(Track& track, const Classified& answer, const Outcome& outcome);
   void Misconfigured(Track& track, const Outcome& outcome);
 
   // -- parts (parts.cc) --
@@ -97,6 +99,7 @@ class Deliverer {
   DeliverySink& deliveries_;
   Jitter jitter_;
   std::vector<std::unique_ptr<Client>> clients_;
+  const Body probe_ = EncodeBody(PushRequest());
   std::shared_ptr<AnswerBox> box_ = std::make_shared<AnswerBox>();
   std::unordered_map<uint64_t, Track*> in_flight_;  // by token
   std::set<std::pair<MonoTime, Track*>> timers_;

@@ -4,8 +4,8 @@
 //
 //   Client ── Tenant ── Sequence ─┬─ waiting: batches in order of sending
 //                                 ├─ main: the parts of the batch that is being sent
-//                                 └─ aside: for each stream that is limited, suspected
-//                                           or in doubt, its parts
+//                                 └─ aside: for each stream that is limited or in doubt,
+//                                           its parts
 //
 // Invariants:
 //   1. A Track has at most one request in flight, and it is for its first part.
@@ -50,9 +50,8 @@ struct Part {
   std::string stream;    // labels, if there is one stream and it is known
   uint64_t attempts = 0;
   uint32_t limited = 0;  // answers in a row that said 429
-  uint64_t refused_at = kNotRefused;  // Tenant::accepted, when first refused without a known reason
-
-  static constexpr uint64_t kNotRefused = UINT64_MAX;
+  bool probe = false;    // it was refused for no known reason; next goes an empty request
+  uint32_t proofs = 0;   // how often that was let through: it is something in this part
 };
 
 struct Sequence;
@@ -82,8 +81,6 @@ struct Tenant {
   const std::string name;
   TenantMetrics metrics;
   size_t sequences = 0;
-  uint64_t accepted = 0;  // requests
-  uint32_t unknown_in_row = 0;  // answers not understood, since the last accepted request
   // Until then the tenant is near a limit of streams, and answers are only believed for
   // what they can speak of: see Delivery::StreamLimited.
   MonoTime careful_until = MonoTime::min();

@@ -106,15 +106,13 @@ void DirTree::TryLiterals(const std::string& path, const std::vector<State>& sta
 
 void DirTree::List(const std::string& path, const std::vector<State>& states) {
   auto entries = fs_.List(path);
-  Node* node = Find(path);
-  if (!entries) {
-    if (node == nullptr || entries.error().code == Code::kNotFound) return;
-    node->list_again = true;
-    if (!node->list_failed) LogWarn("cannot list a directory; trying again", {{"err", entries.error().what}});
-    node->list_failed = true;
+  if (!entries && entries.error().code != Code::kNotFound) {
+    const bool first = failed_.insert(path).second;
+    if (first) LogWarn("cannot list a directory; trying again", {{"err", entries.error().what}});
     return;
   }
-  if (node != nullptr) node->list_failed = false;
+  failed_.erase(path);
+  if (!entries) return;
   std::sort(entries->begin(), entries->end(),
             [](const platform::DirEntry& a, const platform::DirEntry& b) { return a.name < b.name; });
   for (const platform::DirEntry& entry : *entries) Try(path, entry.name, entry.type, states);
@@ -150,7 +148,7 @@ void DirTree::Try(const std::string& directory, const std::string& name, FileTyp
   }
   matched.erase(std::unique(matched.begin(), matched.end()), matched.end());
   if (!matched.empty() || pinned) listener_.Appeared(path, matched);
-  if (matched.empty()) TryUnrotated(directory, name, states);
+  TryUnrotated(directory, name, states);
 }
 
 void DirTree::TryUnrotated(const std::string& directory, const std::string& name, const std::vector<State>& states) {
@@ -343,6 +341,7 @@ void DirTree::EraseIfUnused(const std::string& path) {
   Node* node = Find(path);
   if (node == nullptr || node->pins > 0 || !node->states.empty()) return;
   Disarm(*node);
+  failed_.erase(path);
   nodes_.erase(path);
 }
 
@@ -359,7 +358,8 @@ void DirTree::Rescan(Scope scope, bool force) {
   std::string path;
   for (auto it = nodes_.begin(); it != nodes_.end(); it = nodes_.upper_bound(path)) {
     path = it->first;
-    if (scope == Scope::kAll || it->second->polled) RescanNode(path, force);
+    const bool failed = failed_.contains(path);
+    if (scope == Scope::kAll || it->second->polled || failed) RescanNode(path, force || failed);
     Run();
   }
 }
@@ -384,6 +384,12 @@ void DirTree::RescanNode(const std::string& path, bool force) {
   const std::vector<State> states(node->states.begin(), node->states.end());
   Arm(*node);
   if (!states.empty()) Expand(path, states);
+  // A listing shows what rotation left; where none is needed, something may have changed.
+  for (const State& state : states) {
+    const Glob::Segment& segment = SegmentOf(state);
+    if (segment.kind != Kind::kLiteral || !IsLast(state)) continue;
+    listener_.RotatedAppeared(platform::Join(path, segment.text), {state.pattern});
+  }
 }
 
 // -- events --

@@ -66,13 +66,14 @@ class DirTree {
 
   // Reads and dispatches what the watcher has; the number of events.
   size_t HandleEvents();
-  // Looks at directories again: those that are polled, or all; `force` also lists those
+  // Looks at directories again: those that are polled or failed, or all; `force` also lists those
   // that seem unchanged.
   enum class Scope { kPolled, kAll };
   void Rescan(Scope scope, bool force);
 
   bool Polled(const std::string& directory) const;
   bool any_polled() const { return polled_ > 0; }
+  bool any_failed() const { return !failed_.empty(); }  // to list: Rescan tries again
   size_t watches() const { return by_watch_.size(); }
   size_t directories() const { return nodes_.size(); }
   uint64_t overflows() const { return overflows_; }
@@ -94,7 +95,6 @@ class DirTree {
     bool quiet = false;
     bool exists = false;   // a pinned node outlives its directory
     bool list_again = false;
-    bool list_failed = false;  // and said so
     uint64_t device = 0;
     uint64_t inode = 0;
     int64_t modified_ns = 0;  // the directory's own, when it was listed last
@@ -159,6 +159,7 @@ class DirTree {
   size_t polled_ = 0;
   uint64_t overflows_ = 0;
   std::set<Code> reported_;
+  std::set<std::string> failed_;
 };
 
 }  // namespace agent::source

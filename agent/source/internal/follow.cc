@@ -60,6 +60,7 @@ void Tailer::Impl::RotatedAppeared(const std::string& base, const std::vector<Pa
 void Tailer::Impl::Vanished(const std::string& path) {
   VisitChainsAt(path, [this](Chain& chain) { MarkDirty(chain); });
   VisitGenerationsAt(path, [this](Generation& generation) {
+    SetLocation(generation, "");
     if (generation.place != Place::kCurrent) next_linger_ = std::min(next_linger_, now_);
   });
   CheckSettledAt(path);
@@ -71,10 +72,15 @@ void Tailer::Impl::Moved(const std::string& from, const std::string& to) {
     next_linger_ = std::min(next_linger_, now_);
   });
   std::set<const Slot*> followed;
+  const auto there = parts_.fs.Stat(to);
   VisitGenerationsAt(from, [&](Generation& generation) {
+    // An event may be older than the file that is at the path now.
+    if (there && !generation.identity.SameInode(*there)) return;
     followed.insert(generation.chain->slot);
     SetLocation(generation, to);
   });
+  for (Chain* chain : dirty_) std::replace(chain->missed.begin(), chain->missed.end(), from, to);
+  for (Chain* chain : troubled_) std::replace(chain->missed.begin(), chain->missed.end(), from, to);
   VisitChainsAt(from, [&](Chain& chain) {
     if (!followed.contains(chain.slot)) chain.missed.push_back(to);
     MarkDirty(chain);
@@ -113,7 +119,11 @@ void Tailer::Impl::DirectoryGone(const std::string& directory) {
 }
 
 void Tailer::Impl::Overflowed() {
-  for (auto& [path, chain] : chains_) MarkDirty(*chain);
+  for (auto& [path, chain] : chains_) {
+    chain->missed.clear();  // moved on since, unheard
+    chain->look_beside = true;
+    MarkDirty(*chain);
+  }
   next_linger_ = lingering_.empty() ? next_linger_ : std::min(next_linger_, now_);
 }
 
@@ -163,9 +173,11 @@ void Tailer::Impl::Look(Chain& chain) {
   }
   if (chain.current != nullptr && chain.current->identity.SameInode(*stat)) {
     ClearTrouble(chain);
+    if (chain.current->location != chain.real_path) SetLocation(*chain.current, chain.real_path);
+    chain.unsure = false;
     Inspect(*chain.current, true);
     // A file may have come and gone at the path while the inode stayed (copytruncate).
-    if (!std::exchange(chain.look_beside, false) || chain.current == nullptr) return;
+    if (chain.unsure || !std::exchange(chain.look_beside, false) || chain.current == nullptr) return;
     if (Status adopted = AdoptSiblings(chain, &*stat); !adopted) {
       chain.look_beside = true;
       RetryAt(chain, now_ + kFirstRetry);
@@ -189,6 +201,7 @@ void Tailer::Impl::Look(Chain& chain) {
     ready = AdoptMissed(chain);
     if (ready) ready = AdoptSiblings(chain, &*stat);
   }
+  chain.unsure = !ready.has_value();
   if (ready) Attach(chain);
   else Trouble(chain, ready.error());
 }
@@ -200,10 +213,11 @@ void Tailer::Impl::LookNowhere(Chain& chain, const Error& error) {
   }
   if (chain.current != nullptr) Detach(*chain.current);
   Status ready;
-  if (!chain.missed.empty() || !chain.recovered) {
+  if (!chain.missed.empty() || !chain.recovered || std::exchange(chain.look_beside, false)) {
     ready = AdoptMissed(chain);
     if (ready) ready = chain.recovered ? AdoptSiblings(chain, nullptr) : Recover(chain, nullptr);
   }
+  chain.unsure = !ready.has_value();
   if (!ready) {
     Trouble(chain, ready.error());
     return;
@@ -259,8 +273,28 @@ void Tailer::Impl::AttachOpen(Chain& chain, Start start) {
   }
   chain.resume.reset();
   if (start.packing == Packing::kPlain && (RefuseAsArchive(chain, start) || SuspectCopy(chain, start))) return;
+  if (MayBelongElsewhere(chain)) {
+    RetryAt(chain, now_ + kFirstRetry);
+    return;
+  }
   start.offset = ImportedOffset(chain, start.file, start.stat.size);
   Begin(chain, std::move(start));
+}
+
+// A rotated name, and a disk error hides what the path it came from has lost.
+bool Tailer::Impl::MayBelongElsewhere(const Chain& chain) const {
+  const std::string_view name = platform::BaseOf(chain.path);
+  const size_t directory = chain.path.size() - name.size();
+  for (size_t at = name.find_first_of(".-_", 1); at != std::string_view::npos; at = name.find_first_of(".-_", at + 1)) {
+    if (!IsRotatedName(name.substr(0, at), name)) continue;
+    const auto [first, last] = chains_.equal_range(chain.path.substr(0, directory + at));
+    if (std::any_of(first, last, [&](const auto& entry) {
+          return entry.second->slot == chain.slot && entry.second->unsure;
+        })) {
+      return true;
+    }
+  }
+  return false;
 }
 
 // The file is known in one way or another.
@@ -319,6 +353,7 @@ Result<bool> Tailer::Impl::AttachUnclaimed(Chain& chain, const Start& start) {
   Start more = start;
   more.offset = saved->offset;
   more.head = saved->identity.head;
+  more.packing = saved->packing;
   std::erase_if(unclaimed_, [&](const SavedPosition& each) { return &each == saved; });
   Begin(chain, std::move(more));
   return true;
@@ -329,9 +364,10 @@ Result<bool> Tailer::Impl::AttachSettled(Chain& chain, const Start& start) {
   if (!found) return Forward(found);
   const Settled* settled = *found;
   if (settled == nullptr) return false;
-  const bool grown = start.packing == Packing::kPlain ? start.stat.size > settled->offset
-                                                      : start.stat.size > settled->size;
-  if (!grown) {
+  const bool archive = settled->packing != Packing::kPlain && start.packing == Packing::kPlain;
+  const bool grown = settled->packing == Packing::kPlain ? start.stat.size > settled->offset
+                                                         : start.stat.size > settled->size;
+  if (!grown || archive) {
     Ignore(chain, "it was read to its end before", start.stat);
     return true;
   }
@@ -351,16 +387,23 @@ Result<bool> Tailer::Impl::AttachSettled(Chain& chain, const Start& start) {
   return true;
 }
 
-// Compressed bytes are no log lines.
+// Compressed bytes are no log lines, nor are those that compression is about to write.
 bool Tailer::Impl::RefuseAsArchive(Chain& chain, const Start& start) {
-  const Packing packing = PackingOf(chain.path);
-  if (packing == Packing::kPlain) return false;
   char magic[3] = {};
   const auto got = ReadFully(*start.file, 0, magic);
-  if (!got || *got < sizeof magic) return false;
-  const std::string_view found(magic, sizeof magic);
-  if (!found.starts_with(packing == Packing::kGzip ? "\x1F\x8B" : "BZh")) return false;
-  Ignore(chain, "it is compressed; give its scrape config a decompression section to read it", start.stat);
+  const std::string_view found(magic, got ? *got : 0);
+  const bool archive = found.starts_with("\x1F\x8B\x08") || found.starts_with("BZh");
+  const std::string_view path = chain.path;
+  const bool to_be = PackingOf(path) != Packing::kPlain ||
+                     (path.ends_with(".tmp") && parts_.fs.LinkStat(std::string(path.substr(0, path.size() - 4))));
+  if (archive && (to_be || PackingOf(start.location) != Packing::kPlain)) {
+    Ignore(chain, "it is compressed; give its scrape config a decompression section to read it", start.stat);
+    return true;
+  }
+  if (!to_be || found.size() == sizeof magic) return false;
+  Ignore(chain, "it is going to be an archive", start.stat);
+  chain.suspect_copy = true;
+  RetryAt(chain, now_ + kCopyRetry);
   return true;
 }
 
@@ -425,7 +468,7 @@ Status Tailer::Impl::AdoptMissed(Chain& chain) {
     auto file = parts_.fs.Open(path, platform::OpenMode::kRead);
     if (!file && file.error().code != Code::kNotFound) return Forward(file);
     chain.missed.erase(chain.missed.begin());
-    if (!file) continue;
+    if (!file || PackingOf(path) != Packing::kPlain) continue;  // archives are looked for by content
     auto stat = (*file)->Stat();
     if (!stat || stat->type != FileType::kRegular || FindGeneration(*chain.slot, *stat) != nullptr) continue;
     auto settled = FindSettled(chain.slot->target->job, *stat, path);

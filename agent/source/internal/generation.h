@@ -55,6 +55,7 @@ struct Generation {
   MonoTime head_checked_at{};
   bool relabel = false;     // goes on under new labels from the next line end
   bool superseded = false;  // the container was restarted: the next number has bytes
+  bool cut = false;         // truncated, and its copy is still looked for
   bool continued = false;   // another generation goes on in the same file
   // Set when its bytes cannot be read any further.
   bool sealed = false;
@@ -65,6 +66,10 @@ struct Generation {
   uint64_t saved_offset = UINT64_MAX;
   Mark mark;
 
+  // All of the beginning that is there has been read.
+  bool head_complete() const {
+    return packing != Packing::kPlain || identity.head.length >= Fingerprint::kMost || identity.head.length >= size;
+  }
   bool finished() const { return file->finished.load(std::memory_order_relaxed); }
   bool drained() const { return file->drained.load(std::memory_order_acquire); }
 };
@@ -83,6 +88,7 @@ struct Chain {  // a path that a target's pattern matches
   std::vector<std::string> missed;  // names that were moved away from here, unseen
   bool recovered = false;
   bool dirty = false;
+  bool unsure = false;       // a disk error hides what was at the path before
   bool look_beside = false;  // a rotated file has appeared
   bool vanished = false;  // the path leads nowhere
   std::optional<SavedPosition> resume;  // of the file that is at the path now

@@ -63,7 +63,7 @@ Generation* Tailer::Impl::Begin(Chain& chain, Start start) {
 
   auto file = std::make_shared<TailedFile>();
   file->id = next_id_++;
-  file->chain = start.own_order ? next_id_++ : chain.id;
+  file->chain = start.lane_chain != 0 ? start.lane_chain : start.own_order ? next_id_++ : chain.id;
   file->path = chain.path;
   file->target = chain.slot->target;
   file->labels = parts_.labels_of ? parts_.labels_of(*chain.slot->target, chain.path)
@@ -74,7 +74,7 @@ Generation* Tailer::Impl::Begin(Chain& chain, Start start) {
   file->size.store(start.packing == Packing::kPlain ? start.stat.size : 0, std::memory_order_relaxed);
   // A packed file was complete when it was packed.
   file->finished.store(start.packing != Packing::kPlain, std::memory_order_relaxed);
-  for (auto it = chain.generations.rbegin(); it != chain.generations.rend() && !start.own_order; ++it) {
+  for (auto it = chain.generations.rbegin(); it != chain.generations.rend(); ++it) {
     if ((*it)->file->chain != file->chain) continue;
     if (!(*it)->drained()) file->predecessor = (*it)->file;
     break;
@@ -87,6 +87,7 @@ Generation* Tailer::Impl::Begin(Chain& chain, Start start) {
   chain.generations.push_back(std::move(made));
   if (start.place == Place::kCurrent) chain.current = &generation;
   Register(generation);
+  generation.last_path = chain.path;
   SetLocation(generation, start.location);
   if (start.place != Place::kCurrent || generation.finished()) {
     lingering_.insert(&generation);
@@ -114,12 +115,20 @@ Generation* Tailer::Impl::ContinueAt(Generation& old, uint64_t offset, bool own_
   SetLocation(old, "");
   if (old.chain->current == &old) old.chain->current = nullptr;
   lingering_.insert(&old);
-  return Begin(*old.chain, {file, *stat, location, offset, place, old.packing, old.identity.head, own_order, {}});
+  Start start{file, *stat, location, offset, place, old.packing, old.identity.head, own_order, 0, nullptr};
+  if (old.file->chain != old.chain->id) start.lane_chain = old.file->chain;
+  Generation* made = Begin(*old.chain, std::move(start));
+  if (made != nullptr && location.empty()) made->last_path = old.last_path;
+  return made;
 }
 
 // Looks at an open file: has it grown, shrunk, or lost its last name?
 void Tailer::Impl::Inspect(Generation& generation, bool check_head) {
   if (generation.sealed || generation.continued || generation.packing != Packing::kPlain) return;
+  if (generation.cut) {
+    Truncated(generation, generation.size);
+    return;
+  }
   // Before the stat: what the lane reads after it is not in the stat.
   const uint64_t handed_out = generation.source->handed_out();
   const std::shared_ptr<platform::File> file = generation.source->file();
@@ -140,9 +149,10 @@ void Tailer::Impl::Inspect(Generation& generation, bool check_head) {
     }
   }
   const bool grown = stat->size > generation.size;
-  if (!grown && !check_head && stat->modified_ns == generation.modified_ns) return;
+  const bool head_complete = generation.head_complete();  // a disk error may have hidden it
+  if (!grown && !check_head && head_complete && stat->modified_ns == generation.modified_ns) return;
   generation.modified_ns = stat->modified_ns;
-  if (check_head || head.length < Fingerprint::kMost || now_ - generation.head_checked_at >= kHeadCheckEvery) {
+  if (check_head || !head_complete || head.length < Fingerprint::kMost || now_ - generation.head_checked_at >= kHeadCheckEvery) {
     generation.head_checked_at = now_;
     auto same = CheckHead(*file, head);
     if (same && *same == HeadCheck::kDifferent) {
@@ -185,8 +195,11 @@ void Tailer::Impl::Truncated(Generation& generation, uint64_t high) {
   Chain& chain = *generation.chain;
   const bool current = chain.current == &generation;
   generation.size = high;
+  generation.cut = true;
+  generation.source->Hold(true);
   auto copied = ContinueInCopy(generation);
   if (!copied) {  // what is beside it cannot be seen now
+    chain.unsure = true;
     RetryAt(chain, now_ + std::chrono::seconds(1));
     return;
   }
@@ -203,6 +216,9 @@ void Tailer::Impl::Truncated(Generation& generation, uint64_t high) {
 }
 
 Result<bool> Tailer::Impl::ContinueInCopy(Generation& generation) {
+  // The lane may have read on since the last look.
+  const Fingerprint read = generation.source->head();
+  if (read.length > generation.identity.head.length) generation.identity.head = read;
   const Fingerprint head = generation.identity.head;
   if (head.length == 0 || generation.location.empty()) return false;
   listings_.clear();
@@ -235,6 +251,7 @@ void Tailer::Impl::GoOnInCopy(Generation& generation, const Sibling& copy, std::
   generation.identity.born_ns = copy.stat.born_ns;
   generation.place = Place::kAway;
   generation.detached_at = now_;
+  generation.cut = false;
   Register(generation);
   SetLocation(generation, copy.path);
   Finish(generation);
@@ -250,12 +267,26 @@ void Tailer::Impl::Finish(Generation& generation) {
   LogDebug("a file is complete", {{"path", generation.file->path}, {"inode", generation.identity.inode},
                                   {"size", generation.size}});
   generation.limit = generation.size;
-  generation.source->CutAt(generation.limit);
+  if (!generation.source->CutAt(generation.limit)) {  // more has come and was read already
+    generation.limit = generation.size = generation.source->handed_out();
+    (void)generation.source->CutAt(generation.limit);
+  }
   generation.file->size.store(generation.size, std::memory_order_relaxed);
   generation.file->finished.store(true, std::memory_order_release);
   lingering_.insert(&generation);
   next_linger_ = std::min(next_linger_, now_);
   parts_.sink.Readable(generation.file);
+}
+
+// Ends a generation of which no byte was read. False: too late.
+bool Tailer::Impl::EndEmpty(Generation& generation) {
+  const uint64_t start = generation.file->start_offset;
+  if (generation.finished() || generation.size > start) return false;
+  if (!generation.source->CutAt(start)) return false;
+  generation.limit = start;
+  generation.file->finished.store(true, std::memory_order_release);
+  parts_.sink.Readable(generation.file);
+  return true;
 }
 
 // Nothing more can be read, or may be. The loss is known when the lane has noticed.
@@ -293,8 +324,7 @@ bool Tailer::Impl::TryRelabel(Generation& generation) {
     const uint64_t high = std::max(generation.source->handed_out(), generation.file->start_offset);
     const uint64_t cut = NextLineEnd(*file, generation.file->start_offset, high);
     if (cut == 0) return false;
-    generation.source->CutAt(cut);
-    if (generation.source->handed_out() > cut) continue;  // the lane was faster
+    if (!generation.source->CutAt(cut)) continue;  // the lane was faster
     generation.limit = cut;
     generation.file->finished.store(true, std::memory_order_release);
     parts_.sink.Readable(generation.file);
@@ -331,6 +361,8 @@ void Tailer::Impl::Linger(Generation& generation) {
 bool Tailer::Impl::TryClose(Generation& generation) {
   if (!generation.drained()) return false;
   if (generation.sealed && !generation.loss_reported) return false;
+  // Without it its archive would not be known.
+  if (!generation.sealed && !generation.continued && !generation.head_complete()) return false;
   Chain& chain = *generation.chain;
   if (!generation.sealed && !generation.continued) {
     if (generation.place == Place::kDeleted && now_ - generation.detached_at < kKeepDeleted) return false;

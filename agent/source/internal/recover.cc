@@ -81,23 +81,32 @@ Result<bool> Tailer::Impl::Verify(const SavedPosition& saved, platform::File& fi
   return mark->length == saved.mark.length && mark->hash == saved.mark.hash;
 }
 
+// All or nothing: what cannot be known now leaves everything as it was.
 Status Tailer::Impl::Recover(Chain& chain, const FileStat* current) {
   std::vector<SavedPosition> saved = TakeSaved(*chain.slot, chain.path);
-  for (size_t i = 0; i < saved.size(); ++i) {
-    Status status = RecoverSaved(chain, saved[i], current);
-    if (status) continue;
-    std::copy_if(saved.begin() + static_cast<std::ptrdiff_t>(i), saved.end(), std::back_inserter(unclaimed_),
-                 [&](const SavedPosition& each) { return each.job == chain.slot->target->job; });
+  Recovery recovery;
+  recovery.saved = &saved;
+  Status status;
+  for (size_t i = 0; status && i < saved.size(); ++i) status = RecoverSaved(chain, saved[i], current, recovery);
+  if (status && chain.slot->packing == Packing::kPlain) {
+    auto unknown = UnknownSiblings(chain, current);
+    if (!unknown) status = Forward(unknown);
+    else recovery.unknown = std::move(*unknown);
+  }
+  if (!status) {
+    chain.resume.reset();
+    std::erase_if(saved, [&](const SavedPosition& each) { return each.job != chain.slot->target->job; });
+    std::move(saved.begin(), saved.end(), std::back_inserter(unclaimed_));
     return status;
   }
-  if (chain.slot->packing == Packing::kPlain) {
-    if (Status adopted = AdoptSiblings(chain, current); !adopted) return adopted;
-  }
   chain.recovered = true;
+  list_changed_ = list_changed_ || !saved.empty();
+  BeginRecovered(chain, std::move(recovery));
   return {};
 }
 
-Status Tailer::Impl::RecoverSaved(Chain& chain, const SavedPosition& saved, const FileStat* current) {
+Status Tailer::Impl::RecoverSaved(Chain& chain, const SavedPosition& saved, const FileStat* current,
+                                  Recovery& recovery) {
   if (current != nullptr && saved.identity.SameInode(*current)) {
     auto here = OpenIf(saved, chain.path);
     if (!here) return Forward(here);
@@ -106,18 +115,40 @@ Status Tailer::Impl::RecoverSaved(Chain& chain, const SavedPosition& saved, cons
       return {};
     }
   }
-  auto found = Locate(saved, chain);
+  auto found = Locate(saved, chain, recovery);
   if (!found) return Forward(found);
-  list_changed_ = true;
-  if (*found) {
-    ContinueSaved(chain, saved, std::move(**found));
-    return {};
-  }
-  if (saved.size <= saved.offset || saved.packing != Packing::kPlain) return {};
-  const uint64_t bytes = saved.size - saved.offset;
-  if (parts_.metrics.lost_bytes != nullptr) parts_.metrics.lost_bytes->Add(static_cast<double>(bytes));
-  parts_.losses.Lost({LossReason::kDeletedWhileDown, saved.job, saved.follows, bytes, nullptr});
+  if (*found) recovery.found.emplace_back(saved, std::move(**found));
+  else recovery.gone.push_back(saved);
   return {};
+}
+
+// Oldest first, as far as the names tell.
+void Tailer::Impl::BeginRecovered(Chain& chain, Recovery recovery) {
+  for (const SavedPosition& saved : recovery.gone) {
+    if (saved.size <= saved.offset || saved.packing != Packing::kPlain) continue;
+    const uint64_t bytes = saved.size - saved.offset;
+    if (parts_.metrics.lost_bytes != nullptr) parts_.metrics.lost_bytes->Add(static_cast<double>(bytes));
+    parts_.losses.Lost({LossReason::kDeletedWhileDown, saved.job, saved.follows, bytes, nullptr});
+  }
+  const auto real = parts_.fs.RealPath(chain.path);
+  const std::string base(platform::BaseOf(real ? *real : chain.path));
+  const auto before = [&](const std::string& a, const std::string& b) {
+    return IsRotatedName(base, a) && IsRotatedName(base, b) && RotatedBefore(base, a, b);
+  };
+  std::erase_if(recovery.unknown, [&](const Sibling& sibling) {
+    return std::any_of(recovery.found.begin(), recovery.found.end(), [&](const auto& each) {
+      return each.second.stat.inode == sibling.stat.inode && each.second.stat.device == sibling.stat.device;
+    });
+  });
+  auto next = recovery.unknown.begin();
+  for (auto& [saved, found] : recovery.found) {
+    const std::string name(platform::BaseOf(found.path));
+    for (; next != recovery.unknown.end() && before(next->name, name); ++next) {
+      AdoptSibling(chain, std::move(*next), false);
+    }
+    ContinueSaved(chain, saved, std::move(found));
+  }
+  for (; next != recovery.unknown.end(); ++next) AdoptSibling(chain, std::move(*next), false);
 }
 
 Result<std::optional<Tailer::Impl::Found>> Tailer::Impl::OpenIf(const SavedPosition& saved, const std::string& path) {
@@ -134,7 +165,8 @@ Result<std::optional<Tailer::Impl::Found>> Tailer::Impl::OpenIf(const SavedPosit
   return std::optional<Found>(Found{std::move(*file), *stat, path, saved.packing});
 }
 
-Result<std::optional<Tailer::Impl::Found>> Tailer::Impl::Locate(const SavedPosition& saved, const Chain& chain) {
+Result<std::optional<Tailer::Impl::Found>> Tailer::Impl::Locate(const SavedPosition& saved, const Chain& chain,
+                                                                 const Recovery& recovery) {
   auto found = OpenIf(saved, saved.path);
   if (!found || *found) return found;
   const std::string directory(platform::DirectoryOf(saved.path));
@@ -145,13 +177,14 @@ Result<std::optional<Tailer::Impl::Found>> Tailer::Impl::Locate(const SavedPosit
     found = OpenIf(saved, platform::Join(directory, entry.name));
     if (!found || *found) return found;
   }
-  return LocateByContent(saved, chain);
+  return LocateByContent(saved, chain, recovery);
 }
 
 // The same bytes in another file: the archive that rotation has made of it, or the copy
 // that copytruncate leaves.
 Result<std::optional<Tailer::Impl::Found>> Tailer::Impl::LocateByContent(const SavedPosition& saved,
-                                                                         const Chain& chain) {
+                                                                         const Chain& chain,
+                                                                         const Recovery& recovery) {
   std::optional<Found> none;
   if (saved.packing != Packing::kPlain || saved.identity.head.length == 0) return none;
   const std::string directory(platform::DirectoryOf(saved.path));
@@ -170,6 +203,10 @@ Result<std::optional<Tailer::Impl::Found>> Tailer::Impl::LocateByContent(const S
   }
   for (const Sibling& sibling : *candidates) {
     if (sibling.packing == Packing::kPlain && sibling.stat.size < saved.offset) continue;
+    const bool of_another = std::any_of(recovery.saved->begin(), recovery.saved->end(), [&](const auto& other) {
+      return &other != &saved && other.identity.SameInode(sibling.stat);
+    });
+    if (of_another) continue;
     auto known = IsKnown(chain, sibling);
     if (!known) return Forward(known);
     if (*known) continue;
@@ -286,61 +323,73 @@ Result<bool> Tailer::Impl::IsArchiveOfKnown(const Chain& chain, const Sibling& s
   });
 }
 
-Status Tailer::Impl::AdoptSiblings(Chain& chain, const FileStat* current) {
+// Rotated files that nobody knows and that are not history.
+Result<std::vector<Tailer::Impl::Sibling>> Tailer::Impl::UnknownSiblings(Chain& chain, const FileStat* current) {
   const auto real = parts_.fs.RealPath(chain.path);
   const std::string path = real ? *real : chain.real_path.empty() ? chain.path : chain.real_path;
   auto siblings = SiblingsOf(std::string(platform::DirectoryOf(path)), std::string(platform::BaseOf(path)));
-  if (!siblings) return Forward(siblings);
-  const bool imported =
-      imported_.contains(chain.path) && !imported_used_.contains({chain.slot->target->job, chain.path});
-  for (const Sibling& sibling : *siblings) {
+  if (!siblings) return siblings;
+  const bool imported = HasImported(chain);
+  std::vector<Sibling> unknown;
+  for (Sibling& sibling : *siblings) {
     if (sibling.stat.modified_ns < alive_since_ns_ || sibling.packing == Packing::kBzip2) continue;
     // An archive that was made since is of a file that Promtail had left behind.
     if (imported && sibling.packing != Packing::kPlain) continue;
     if (current != nullptr && sibling.stat.inode == current->inode && sibling.stat.device == current->device) continue;
     if (chain.resume && chain.resume->identity.SameInode(sibling.stat)) continue;
-    if (Status adopted = AdoptSibling(chain, sibling, imported); !adopted) return adopted;
+    auto known = IsKnown(chain, sibling);
+    if (known && !*known && sibling.packing != Packing::kPlain) known = IsArchiveOfKnown(chain, sibling);
+    if (known && !*known && sibling.packing == Packing::kPlain) known = IsCopyOfCurrent(chain, sibling);
+    if (!known) return Forward(known);
+    if (*known) continue;
+    auto file = parts_.fs.Open(sibling.path, platform::OpenMode::kRead);
+    if (!file && file.error().code != Code::kNotFound) return Forward(file);
+    if (!file) continue;
+    sibling.file = std::move(*file);
+    unknown.push_back(std::move(sibling));
   }
+  return unknown;
+}
+
+Status Tailer::Impl::AdoptSiblings(Chain& chain, const FileStat* current) {
+  auto unknown = UnknownSiblings(chain, current);
+  if (!unknown) return Forward(unknown);
+  if (unknown->empty()) return {};
+  // They came before the current generation. If that has no byte yet it begins again
+  // after them; if it has, it cannot wait for them, nor they for it.
+  Generation* empty = chain.current;
+  if (empty != nullptr && !EndEmpty(*empty)) empty = nullptr;
+  const bool own_order = chain.current != nullptr && empty == nullptr;
+  for (Sibling& sibling : *unknown) AdoptSibling(chain, std::move(sibling), own_order);
+  if (empty != nullptr) ContinueAt(*empty, 0, false);
   return {};
 }
 
-Status Tailer::Impl::AdoptSibling(Chain& chain, const Sibling& sibling, bool imported) {
-  auto known = IsKnown(chain, sibling);
-  if (known && !*known && sibling.packing != Packing::kPlain) known = IsArchiveOfKnown(chain, sibling);
-  if (!known) return Forward(known);
-  if (*known) return {};
-  auto file = parts_.fs.Open(sibling.path, platform::OpenMode::kRead);
-  if (!file && file.error().code == Code::kNotFound) return {};
-  if (!file) return Forward(file);
-  if (chain.current != nullptr && sibling.packing == Packing::kPlain) {
-    auto copy = BeginsAs(*chain.current, **file);
-    if (!copy) return Forward(copy);
-    if (*copy) return {};  // its truncation will follow
-  }
+void Tailer::Impl::AdoptSibling(Chain& chain, Sibling sibling, bool own_order) {
   if (parts_.metrics.recovered != nullptr) parts_.metrics.recovered->Add(1);
   Start start;
-  start.file = std::move(*file);
+  start.file = std::move(sibling.file);
   start.stat = sibling.stat;
   start.location = sibling.path;
   start.place = Place::kAway;
   start.packing = sibling.packing;
-  start.own_order = chain.current != nullptr;  // which would never end
+  start.own_order = own_order;
   // Promtail's position is of the file that was at the path then: the oldest of these.
-  if (imported) start.offset = ImportedOffset(chain, start.file, sibling.stat.size);
+  if (HasImported(chain)) start.offset = ImportedOffset(chain, start.file, sibling.stat.size);
   Begin(chain, std::move(start));
-  return {};
 }
 
-// The file is (or becomes) a copy of the generation.
-Result<bool> Tailer::Impl::BeginsAs(Generation& generation, platform::File& file) {
-  const std::shared_ptr<platform::File> original = generation.source->file();
-  if (original == nullptr) return false;
-  char mine[Fingerprint::kMost], other[Fingerprint::kMost];
-  auto got = ReadFully(file, 0, mine);
-  if (!got) return Forward(got);
-  auto got_other = ReadFully(*original, 0, other);
-  if (!got_other) return Forward(got_other);
-  return *got_other >= *got && std::string_view(mine, *got) == std::string_view(other, *got);
+bool Tailer::Impl::HasImported(const Chain& chain) const {
+  return imported_.contains(chain.path) && !imported_used_.contains({chain.slot->target->job, chain.path});
+}
+
+// A copy that is being made: the truncation of the original will follow.
+Result<bool> Tailer::Impl::IsCopyOfCurrent(Chain& chain, const Sibling& sibling) {
+  if (chain.current == nullptr) return false;
+  auto file = parts_.fs.Open(sibling.path, platform::OpenMode::kRead);
+  if (!file && file.error().code == Code::kNotFound) return true;
+  if (!file) return Forward(file);
+  return BeginsAs(*chain.current, **file);
 }
 
 Result<const SavedPosition*> Tailer::Impl::FindUnclaimed(const Slot& slot, const FileStat& stat,
@@ -355,6 +404,18 @@ Result<const SavedPosition*> Tailer::Impl::FindUnclaimed(const Slot& slot, const
     other = &saved;
   }
   return other;
+}
+
+// The file is (or becomes) a copy of the generation.
+Result<bool> Tailer::Impl::BeginsAs(Generation& generation, platform::File& file) {
+  const std::shared_ptr<platform::File> original = generation.source->file();
+  if (original == nullptr) return false;
+  char mine[Fingerprint::kMost], other[Fingerprint::kMost];
+  auto got = ReadFully(file, 0, mine);
+  if (!got) return Forward(got);
+  auto got_other = ReadFully(*original, 0, other);
+  if (!got_other) return Forward(got_other);
+  return *got_other >= *got && std::string_view(mine, *got) == std::string_view(other, *got);
 }
 
 // Promtail's position of a path, once per job.

@@ -31,6 +31,7 @@ Duration Tailer::Impl::HandleEvents(MonoTime now) {
   now_ = now;
   const size_t events = tree_.HandleEvents();
   Settle();
+  if (tree_.any_failed()) next_poll_ = std::min(next_poll_, now_ + kPolledRescan);
   if (events == 0) return Duration::zero();
   event_burst_ = now - last_events_ <= kEventRush ? event_burst_ + 1 : 0;
   last_events_ = now;
@@ -47,6 +48,7 @@ void Tailer::Impl::Tick(MonoTime now) {
   if (now_ >= next_linger_) TickLinger();
   Settle();
   if (now_ >= next_save_) TickSave();
+  if (tree_.any_polled() || tree_.any_failed()) next_poll_ = std::min(next_poll_, now_ + kPolledRescan);
 }
 
 MonoTime Tailer::Impl::NextDeadline() const {
@@ -111,7 +113,7 @@ void Tailer::Impl::TickLinger() {
 
 void Tailer::Impl::TickPolled() {
   next_poll_ = kNever;
-  if (!tree_.any_polled()) return;
+  if (!tree_.any_polled() && !tree_.any_failed()) return;
   tree_.Rescan(DirTree::Scope::kPolled, false);
   next_poll_ = now_ + kPolledRescan;
   std::vector<Directory*> polled;
@@ -165,7 +167,8 @@ void Tailer::Impl::TickSync() {
     const auto stat = parts_.fs.Stat(path);
     const Generation* current = chain->current;
     const bool unchanged = stat && current != nullptr && current->identity.SameInode(*stat) &&
-                           current->size == stat->size && current->modified_ns == stat->modified_ns;
+                           current->size == stat->size && current->modified_ns == stat->modified_ns &&
+                           current->head_complete();
     const bool ignored = stat && chain->ignored && chain->ignored_file.SameInode(*stat);
     const bool still_gone = !stat && chain->vanished;
     if (!unchanged && !ignored && !still_gone) MarkDirty(*chain);

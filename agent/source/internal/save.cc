@@ -35,7 +35,11 @@ WallNanos Tailer::Impl::SeenUntil() {
   const WallNanos before = parts_.clock.Wall() - late.count();
   tree_.HandleEvents();
   Settle();
-  return before;
+  const bool unsure = tree_.any_failed() || std::any_of(chains_.begin(), chains_.end(), [](const auto& entry) {
+                        return entry.second->unsure || entry.second->look_beside;
+                      });
+  if (!unsure) seen_until_ = before;
+  return seen_until_;
 }
 
 SavedPosition Tailer::Impl::SavedOf(Generation& generation) {
@@ -48,9 +52,14 @@ SavedPosition Tailer::Impl::SavedOf(Generation& generation) {
       if (mark) generation.mark = *mark;
     }
   }
+  if (!generation.head_complete()) {
+    if (const auto file = generation.source->file()) (void)CheckHead(*file, generation.identity.head).has_value();
+  }
   const Chain& chain = *generation.chain;
-  return {chain.slot->target->job, chain.path,           generation.last_path, generation.identity,
-          generation.packing,      offset,               generation.size,      generation.mark};
+  // Of an archive the size stands only once it is settled: nothing else tells its end.
+  const uint64_t size = generation.packing == Packing::kPlain ? generation.size : 0;
+  return {chain.slot->target->job, chain.path, generation.last_path, generation.identity,
+          generation.packing,      offset,     size,                 generation.mark};
 }
 
 // Oldest first within a path. A file that two generations share is saved at the first
@@ -66,6 +75,8 @@ std::vector<SavedPosition> Tailer::Impl::Collect() {
     if (chain->resume) all.push_back(*chain->resume);
     for (const auto& generation : chain->generations) {
       if (generation->sealed) continue;
+      const uint64_t committed = generation->file->committed_offset.load(std::memory_order_relaxed);
+      if (generation->continued && committed >= generation->limit) continue;
       SavedPosition saved = SavedOf(*generation);
       const auto key = std::make_tuple(saved.job, saved.identity.device, saved.identity.inode);
       const auto [entry, added] = at.try_emplace(key, all.size());

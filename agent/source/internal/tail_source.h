@@ -26,14 +26,19 @@ class TailSource : public ByteSource {
 
   Result<size_t> ReadAt(uint64_t offset, std::span<char> into) final;
 
-  // No byte at or above `limit` is handed out from now on.
-  void CutAt(uint64_t limit);
+  // No byte at or above `limit` is handed out from now on. False, and no change, if one
+  // was already.
+  [[nodiscard]] bool CutAt(uint64_t limit);
+  // No byte is handed out until Replace, Seal or Hold(false).
+  void Hold(bool held);
   // No byte is handed out from now on; closes the file.
   void Seal();
   // Goes on with another file that has the same bytes (the copy of a truncated one).
   void Replace(std::shared_ptr<platform::File> file);
   // The end of the furthest read.
   uint64_t handed_out();
+  // Of the first bytes that were handed out, if the reading began with them.
+  Fingerprint head();
   // A read that found it sealed: the lane knows, and has processed what it had.
   bool seal_seen() const { return seal_seen_.load(std::memory_order_acquire); }
   std::shared_ptr<platform::File> file();
@@ -47,6 +52,8 @@ class TailSource : public ByteSource {
   std::shared_ptr<platform::File> file_ AGENT_GUARDED_BY(mutex_);
   uint64_t limit_ AGENT_GUARDED_BY(mutex_) = UINT64_MAX;
   uint64_t handed_out_ AGENT_GUARDED_BY(mutex_) = 0;
+  Fingerprint head_ AGENT_GUARDED_BY(mutex_);
+  bool held_ AGENT_GUARDED_BY(mutex_) = false;
   bool sealed_ AGENT_GUARDED_BY(mutex_) = false;
   std::atomic<bool> seal_seen_{false};
 };

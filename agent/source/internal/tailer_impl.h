@@ -68,6 +68,7 @@ class Tailer::Impl final : public TreeListener {
     Packing packing = Packing::kPlain;
     Fingerprint head;         // of unpacked bytes, as far as known
     bool own_order = false;   // not after the chain's other generations
+    uint64_t lane_chain = 0;            // TailedFile::chain, if not the chain's own
     std::shared_ptr<TailedFile> after;  // of another chain: read that first
   };
   struct Found {
@@ -87,6 +88,14 @@ class Tailer::Impl final : public TreeListener {
     std::string path;
     platform::FileStat stat;
     Packing packing = Packing::kPlain;
+    std::shared_ptr<platform::File> file = nullptr;  // of those that are to be read
+  };
+
+  struct Recovery {
+    const std::vector<SavedPosition>* saved = nullptr;  // all of the chain
+    std::vector<std::pair<SavedPosition, Found>> found;
+    std::vector<SavedPosition> gone;
+    std::vector<Sibling> unknown;
   };
 
   // -- follow.cc --
@@ -107,6 +116,7 @@ class Tailer::Impl final : public TreeListener {
   Result<bool> AttachUnclaimed(Chain& chain, const Start& start);
   bool RefuseAsArchive(Chain& chain, const Start& start);
   bool SuspectCopy(Chain& chain, const Start& start);
+  bool MayBelongElsewhere(const Chain& chain) const;
   void Revert(Chain& chain, Generation& generation);
   void Detach(Generation& generation);
   Status AdoptMissed(Chain& chain);
@@ -127,6 +137,7 @@ class Tailer::Impl final : public TreeListener {
   Result<bool> ContinueInCopy(Generation& generation);
   void GoOnInCopy(Generation& generation, const Sibling& copy, std::shared_ptr<platform::File> file);
   void Finish(Generation& generation);
+  bool EndEmpty(Generation& generation);
   void Seal(Generation& generation, LossReason reason);
   void ReportLoss(Generation& generation);
   bool TryRelabel(Generation& generation);
@@ -154,15 +165,22 @@ class Tailer::Impl final : public TreeListener {
   // A disk that fails for a moment must not make a file "gone": what cannot be known
   // now is an error, and the chain is looked at again before anything newer of it.
   Status Recover(Chain& chain, const platform::FileStat* current);
-  Status RecoverSaved(Chain& chain, const SavedPosition& saved, const platform::FileStat* current);
+  Status RecoverSaved(Chain& chain, const SavedPosition& saved, const platform::FileStat* current,
+                      Recovery& recovery);
+  void BeginRecovered(Chain& chain, Recovery recovery);
   std::vector<SavedPosition> TakeSaved(const Slot& slot, const std::string& follows);
   Result<bool> Verify(const SavedPosition& saved, platform::File& file, const platform::FileStat& stat);
-  Result<std::optional<Found>> Locate(const SavedPosition& saved, const Chain& chain);
+  Result<std::optional<Found>> Locate(const SavedPosition& saved, const Chain& chain,
+                                      const Recovery& recovery);
   Result<std::optional<Found>> OpenIf(const SavedPosition& saved, const std::string& path);
-  Result<std::optional<Found>> LocateByContent(const SavedPosition& saved, const Chain& chain);
+  Result<std::optional<Found>> LocateByContent(const SavedPosition& saved, const Chain& chain,
+                                               const Recovery& recovery);
   void ContinueSaved(Chain& chain, const SavedPosition& saved, Found found);
   Status AdoptSiblings(Chain& chain, const platform::FileStat* current);
-  Status AdoptSibling(Chain& chain, const Sibling& sibling, bool imported);
+  void AdoptSibling(Chain& chain, Sibling sibling, bool own_order);
+  Result<std::vector<Sibling>> UnknownSiblings(Chain& chain, const platform::FileStat* current);
+  Result<bool> IsCopyOfCurrent(Chain& chain, const Sibling& sibling);
+  bool HasImported(const Chain& chain) const;
   Result<bool> BeginsAs(Generation& generation, platform::File& file);
   Result<std::vector<Sibling>> SiblingsOf(const std::string& directory, const std::string& base);
   Result<bool> IsKnown(const Chain& chain, const Sibling& sibling);
@@ -212,6 +230,7 @@ class Tailer::Impl final : public TreeListener {
   std::set<std::pair<std::string, std::string>> imported_used_;  // by (job, path)
   std::map<std::string, std::vector<platform::DirEntry>> listings_;  // of one Settle
   int64_t alive_since_ns_ = 0;  // rotated files that are older were seen, or are history
+  WallNanos seen_until_ = 0;    // as the next save will say
   bool targets_complete_ = false;
   bool list_changed_ = false;   // a generation came or went since the last save
 
