@@ -187,6 +187,23 @@ TEST_F(TailerRestart, APodThatCameAndRotatedWhileDownIsReadCompletely) {
   EXPECT_EQ(Lines(), (Strings{"1", "2", "a", "b"}));
 }
 
+TEST_F(TailerRestart, AFileThatCouldNotBeOpenedIsReadUnderItsRotatedName) {
+  AddTarget("/logs/*.log");
+  Start();
+  Pass(2s);
+  faulty.FailAlways(testing::FsCall::kOpenRead, EMFILE);
+  mem.Append(kLog, "1\n");
+  Pass(5s);
+  tailer->Save(clock.Now());
+  Kill();
+  faulty.Heal();
+  clock.Advance(1s);
+  Rotate(kFirst);
+  mem.Append(kLog, "2\n");
+  Resume();
+  EXPECT_EQ(Lines(), (Strings{"1", "2"}));
+}
+
 TEST_F(TailerRestart, ARenamedJobGoesOnWhereItWas) {
   mem.Append(kLog, "1\n");
   AddTarget("/logs/*.log", "old-name");

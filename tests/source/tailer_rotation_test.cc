@@ -292,6 +292,25 @@ TEST_F(TailerRotation, GzipWhileTheFileIsBeingRead) {
   EXPECT_EQ(Lines(), (Strings{"1", "2", "3", "4"}));
 }
 
+TEST_F(TailerRotation, ALateLineInAStoredFileThatIsPackedAtOnce) {
+  mem.Append("/logs/0.log", "1\n");
+  const auto writer = mem.OpenToAppend("/logs/0.log");
+  Follow();
+  mem.Move("/logs/0.log", "/logs/0.log.20240101-000000");
+  mem.Append("/logs/0.log", "2\n");
+  Pass(30s);
+  EXPECT_EQ(lane->open_files(), 1U);  // the rotated one is settled
+  mem.Append(writer, "late\n");
+  mem.Append("/logs/0.log.20240101-000000.tmp", Gzip(mem.Content("/logs/0.log.20240101-000000")));
+  mem.Move("/logs/0.log.20240101-000000.tmp", "/logs/0.log.20240101-000000.gz");
+  mem.Unlink("/logs/0.log.20240101-000000");
+  Pass(30s);
+  EXPECT_EQ(Lines(), (Strings{"1", "2", "late"}));
+  Restart();
+  Pass(30s);
+  EXPECT_EQ(Lines(), (Strings{"1", "2", "late"}));
+}
+
 TEST_F(TailerRotation, SymlinksAreFollowedAndTheirFilesRotate) {
   mem.MakeDirectories("/var/log/pods/ns_pod_uid/app");
   mem.MakeDirectories("/var/log/containers");

@@ -315,7 +315,13 @@ Result<bool> Tailer::Impl::IsArchiveOfKnown(const Chain& chain, const Sibling& s
   if (!archive) return Forward(archive);
   if (!archive->readable) return true;  // none
   for (const auto& generation : chain.generations) {
-    if (generation->packing == Packing::kPlain && archive->Holds(generation->identity, generation->size)) return true;
+    if (generation->packing != Packing::kPlain) continue;
+    uint64_t size = generation->size;
+    if (const auto file = generation->source->file()) {
+      const auto stat = file->Stat();  // it may have grown since the last look
+      if (stat) size = std::max(size, stat->size);
+    }
+    if (archive->Holds(generation->identity, size)) return true;
   }
   return std::any_of(settled_.begin(), settled_.end(), [&](const auto& entry) {
     const Settled& settled = *entry.second;

@@ -35,8 +35,12 @@ WallNanos Tailer::Impl::SeenUntil() {
   const WallNanos before = parts_.clock.Wall() - late.count();
   tree_.HandleEvents();
   Settle();
-  const bool unsure = tree_.any_failed() || std::any_of(chains_.begin(), chains_.end(), [](const auto& entry) {
-                        return entry.second->unsure || entry.second->look_beside;
+  // A file that is not followed yet may be rotated away while the agent is down.
+  const bool unsure = tree_.any_failed() || std::any_of(chains_.begin(), chains_.end(), [this](const auto& entry) {
+                        const Chain& chain = *entry.second;
+                        const bool waits = chain.current == nullptr && !chain.ignored &&
+                                           (!chain.trouble.empty() || chain.wait_until > now_);
+                        return chain.unsure || chain.look_beside || waits;
                       });
   if (!unsure) seen_until_ = before;
   return seen_until_;

@@ -2,6 +2,7 @@
 // Files that are settled and still exist: remembered so that they are not read again
 // under another name, and read on if they grow after all.
 #include <algorithm>
+#include <array>
 
 #include "agent/source/internal/rotated_names.h"
 #include "agent/source/internal/tailer_impl.h"
@@ -80,29 +81,38 @@ bool Tailer::Impl::CheckSettled(Settled& settled) {
     return false;
   }
   if (stat->size == settled.offset) return true;
+  Chain* chain = ChainOf(settled);
+  if (chain == nullptr) return true;
+  chain->ignored = false;
+  if (settled.path == chain->path || settled.path == chain->real_path) {
+    MarkDirty(*chain);  // its look finds the settled file, and that it has grown
+    return true;
+  }
+  return !ReadOn(*chain, settled, {{}, settled.path, *stat, Packing::kPlain});
+}
+
+Chain* Tailer::Impl::ChainOf(const Settled& settled) {
   for (auto& [id, slot] : slots_) {
     if (slot->retired || slot->target->job != settled.job || slot->packing != Packing::kPlain) continue;
-    if (!slot->glob.Matches(settled.follows)) continue;
-    Chain& chain = GetChain(*slot, settled.follows);
-    chain.ignored = false;
-    if (settled.path == chain.path || settled.path == chain.real_path) {
-      MarkDirty(chain);  // its look finds the settled file, and that it has grown
-      return true;
-    }
-    auto file = parts_.fs.Open(settled.path, platform::OpenMode::kRead);
-    if (!file) return true;
-    Start start;
-    start.file = std::move(*file);
-    start.stat = *stat;
-    start.location = settled.path;
-    start.offset = settled.offset;
-    start.place = Place::kAway;
-    start.head = settled.identity.head;
-    start.own_order = true;
-    Begin(chain, std::move(start));
-    return false;
+    if (slot->glob.Matches(settled.follows)) return &GetChain(*slot, settled.follows);
   }
-  return true;
+  return nullptr;
+}
+
+// It has grown after it was settled. False: not now.
+bool Tailer::Impl::ReadOn(Chain& chain, const Settled& settled, const Sibling& where) {
+  auto file = parts_.fs.Open(where.path, platform::OpenMode::kRead);
+  if (!file) return false;
+  Start start;
+  start.file = std::move(*file);
+  start.stat = where.stat;
+  start.location = where.path;
+  start.offset = settled.offset;
+  start.place = Place::kAway;
+  start.packing = where.packing;
+  start.head = settled.identity.head;
+  start.own_order = true;
+  return Begin(chain, std::move(start)) != nullptr;
 }
 
 // Nobody said that it was renamed, but it was. An error counts as found: ask again later.
@@ -132,8 +142,11 @@ bool Tailer::Impl::FollowSettled(Settled& settled) {
 // Rotation replaces a file by its archive: the entry goes on as that of the archive.
 void Tailer::Impl::TurnIntoArchive(const Settled& settled) {
   if (settled.packing != Packing::kPlain) return;
-  const std::optional<Sibling> found = ArchiveOf(settled);
+  bool grown = false;
+  const std::optional<Sibling> found = ArchiveOf(settled, grown);
   if (!found) return;
+  Chain* chain = grown ? ChainOf(settled) : nullptr;
+  if (chain != nullptr && ReadOn(*chain, settled, *found)) return;
   Settled archive = settled;
   archive.path = found->path;
   archive.packing = found->packing;
@@ -146,7 +159,7 @@ void Tailer::Impl::TurnIntoArchive(const Settled& settled) {
 }
 
 // Mostly the name says it; if names were shifted unseen, the content does.
-std::optional<Tailer::Impl::Sibling> Tailer::Impl::ArchiveOf(const Settled& settled) {
+std::optional<Tailer::Impl::Sibling> Tailer::Impl::ArchiveOf(const Settled& settled, bool& grown) {
   const std::string directory(platform::DirectoryOf(settled.path));
   const auto entries = parts_.fs.List(directory);
   if (!entries) return std::nullopt;
@@ -169,8 +182,29 @@ std::optional<Tailer::Impl::Sibling> Tailer::Impl::ArchiveOf(const Settled& sett
     if (inside ? inside->Holds(settled.identity, settled.offset) : WithoutPacking(archive.path) == settled.path) {
       return archive;
     }
+    // Its writer may have come back to it for a last time.
+    grown = inside && inside->readable && Continues(settled, archive);
+    if (grown) return archive;
   }
   return std::nullopt;
+}
+
+// The archive begins with all that was settled, and has more.
+bool Tailer::Impl::Continues(const Settled& settled, const Sibling& archive) {
+  auto file = parts_.fs.Open(archive.path, platform::OpenMode::kRead);
+  if (!file) return false;
+  auto source = MakeUnpackingSource(archive.packing, std::move(*file));
+  if (!source) return false;
+  std::array<char, Fingerprint::kMost> bytes;
+  static_assert(Mark::kLength <= Fingerprint::kMost);
+  const auto has = [&](uint64_t offset, uint32_t length, uint64_t hash) {
+    const auto got = (*source)->ReadAt(offset, {bytes.data(), length});
+    return got && *got == length && FingerprintOf({bytes.data(), length}).hash == hash;
+  };
+  if (!has(0, settled.identity.head.length, settled.identity.head.hash)) return false;
+  if (!has(settled.offset - settled.mark.length, settled.mark.length, settled.mark.hash)) return false;
+  const auto more = (*source)->ReadAt(settled.offset, {bytes.data(), 1});
+  return more && *more == 1;
 }
 
 }  // namespace agent::source

@@ -2,6 +2,7 @@
 // The tailer's inside. One class over several files, each an idea:
 //   targets.cc      targets come, change and go
 //   follow.cc       what a path leads to, and what that means
+//   attach.cc       a file that a path has not led to before
 //   generations.cc  one generation from its first byte to its last
 //   recover.cc      after a restart: where saved positions continue
 //   rhythm.cc       ticks: hot directories, lingering, polling, retries
@@ -108,6 +109,7 @@ class Tailer::Impl final : public TreeListener {
   void Settle();
   void Look(Chain& chain);
   void LookNowhere(Chain& chain, const Error& error);
+  // -- attach.cc --
   void Attach(Chain& chain);
   void AttachOpen(Chain& chain, Start start);
   Result<bool> AttachElsewhere(Chain& chain, const Start& start);
@@ -120,6 +122,8 @@ class Tailer::Impl final : public TreeListener {
   void Revert(Chain& chain, Generation& generation);
   void Detach(Generation& generation);
   Status AdoptMissed(Chain& chain);
+
+  // -- follow.cc, trouble.cc --
   void Trouble(Chain& chain, const Error& error);
   void Ignore(Chain& chain, std::string why, const platform::FileStat& stat);
   void RetryAt(Chain& chain, MonoTime when);
@@ -159,7 +163,10 @@ class Tailer::Impl final : public TreeListener {
   bool CheckSettled(Settled& settled);
   bool FollowSettled(Settled& settled);
   void TurnIntoArchive(const Settled& settled);
-  std::optional<Sibling> ArchiveOf(const Settled& settled);
+  std::optional<Sibling> ArchiveOf(const Settled& settled, bool& grown);
+  bool Continues(const Settled& settled, const Sibling& archive);
+  Chain* ChainOf(const Settled& settled);
+  bool ReadOn(Chain& chain, const Settled& settled, const Sibling& where);
 
   // -- recover.cc --
   // A disk that fails for a moment must not make a file "gone": what cannot be known
