@@ -124,6 +124,10 @@ Answer Api::Route(const Request& request) {
                          : Plain(400, wrong + "\n");
   }
   if (request.path == "/control") return Json("{\"steps\":" + std::to_string(behaviour_.steps_left()) + "}\n");
+  if (request.path == "/down" && request.method == "POST") {
+    server_->GoAway(std::chrono::milliseconds(NumberOr(QueryValue(request.query, "ms"), 1000)));
+    return Json("{}\n");
+  }
   if (request.path == "/reset" && request.method == "POST") {
     store_.Clear();
     requests_ = body_bytes_ = raw_bytes_ = malformed_ = 0;
@@ -131,7 +135,7 @@ Answer Api::Route(const Request& request) {
     answers_.clear();
     return Json("{}\n");
   }
-  return Plain(404, "no such page; there are /loki/api/v1/push /stats /streams /wait /control /reset /ready\n");
+  return Plain(404, "no such page; there are /loki/api/v1/push /stats /streams /wait /control /down /reset /ready\n");
 }
 
 void Api::Wait(Server::ConnectionId id, const Request& request) {
@@ -159,10 +163,12 @@ void Api::WakeWaiters() {
 std::string Api::Stats(bool brief) const {
   std::string out;
   JsonWriter json(&out);
-  uint64_t duplicates = 0, reordered = 0, missing = 0;
+  uint64_t duplicates = 0, duplicate_bytes = 0, different = 0, reordered = 0, missing = 0;
   const auto writers = store_.writers();
   for (const WriterState* writer : writers) {
     duplicates += writer->duplicates;
+    duplicate_bytes += writer->duplicate_bytes;
+    different += writer->different;
     reordered += writer->reordered;
     missing += writer->last + 1 - writer->lines;
   }
@@ -173,6 +179,7 @@ std::string Api::Stats(bool brief) const {
   json.Close('}').Field("streams", store_.streams().size()).Field("entries", store_.entries());
   json.Field("line_bytes", store_.line_bytes()).Field("marks", store_.marks()).Field("unmarked", store_.unmarked());
   json.Field("missing", missing).Field("duplicates", duplicates).Field("reordered", reordered);
+  json.Field("duplicate_bytes", duplicate_bytes).Field("different", different);
   json.Field("first_push_ns", first_push_).Field("last_push_ns", last_push_);
   const LatencyHistogram& latency = store_.latency();
   json.Key("latency_ms").Open('{').Field("count", latency.count());
@@ -185,7 +192,8 @@ std::string Api::Stats(bool brief) const {
     for (const WriterState* writer : writers) {
       json.Open('{').Field("writer", writer->writer).Field("lines", writer->lines).Field("first", writer->first);
       json.Field("last", writer->last).Field("missing", writer->last + 1 - writer->lines);
-      json.Field("duplicates", writer->duplicates).Field("reordered", writer->reordered).Close('}');
+      json.Field("duplicates", writer->duplicates).Field("duplicate_bytes", writer->duplicate_bytes);
+      json.Field("different", writer->different).Field("reordered", writer->reordered).Close('}');
     }
     json.Close(']');
   }

@@ -34,7 +34,7 @@ int main(int argc, char** argv) {
   bench::Flags flags(
       "sink [options]: receives Loki's push protocol on loopback, counts, and fails when told to.\n"
       "Prints its port on the first line of stdout. Pages: /loki/api/v1/push /otlp/v1/logs /stats\n"
-      "/streams?limit=N /wait?marks=N&entries=N&timeout_ms=N /control /reset /ready\n\nOptions:");
+      "/streams?limit=N /wait?marks=N&entries=N&timeout_ms=N /control /down?ms=N /reset /ready\n\nOptions:");
   flags.Text("address", &address, "IPv4 address to listen on");
   flags.Number("port", &port, "port to listen on; 0 picks a free one");
   flags.Text("port-file", &port_file, "write the port here as well");

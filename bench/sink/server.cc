@@ -95,22 +95,49 @@ void Server::Stop() {
 }
 
 std::string Server::Listen(const std::string& address, uint16_t port) {
+  address_ = address;
+  port_ = port;
+  return Bind();
+}
+
+std::string Server::Bind() {
   sockaddr_in where{};
   where.sin_family = AF_INET;
-  where.sin_port = htons(port);
-  if (inet_pton(AF_INET, address.c_str(), &where.sin_addr) != 1) return "not an IPv4 address: " + address;
+  where.sin_port = htons(port_);
+  if (inet_pton(AF_INET, address_.c_str(), &where.sin_addr) != 1) return "not an IPv4 address: " + address_;
   listener_ = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
   const int on = 1;
   setsockopt(listener_, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
   auto* const raw = reinterpret_cast<sockaddr*>(&where);
   if (bind(listener_, raw, sizeof where) != 0 || listen(listener_, 1024) != 0) {
-    return "cannot listen on " + address + ":" + std::to_string(port) + ": " + std::strerror(errno);
+    const std::string wrong = "cannot listen on " + address_ + ":" + std::to_string(port_) + ": " + std::strerror(errno);
+    close(listener_);
+    listener_ = -1;
+    return wrong;
   }
   socklen_t size = sizeof where;
   getsockname(listener_, raw, &size);
   port_ = ntohs(where.sin_port);
   WatchForInput(epoll_, listener_, kListenerId);
   return {};
+}
+
+void Server::GoAway(std::chrono::milliseconds time) {
+  const auto now = Clock::now();
+  At(now, [this] {
+    if (listener_ >= 0) close(listener_);
+    listener_ = -1;
+    std::vector<ConnectionId> all;
+    for (const auto& [id, connection] : connections_) all.push_back(id);
+    for (const ConnectionId id : all) Drop(id);
+  });
+  At(now + time, [this] { ComeBack(); });
+}
+
+// Somebody else may hold the port for a moment, as the source port of a connection.
+void Server::ComeBack() {
+  if (listener_ >= 0 || Bind().empty()) return;
+  At(Clock::now() + std::chrono::milliseconds(20), [this] { ComeBack(); });
 }
 
 void Server::At(Clock::time_point when, std::function<void()> action) {

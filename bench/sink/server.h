@@ -52,6 +52,9 @@ class Server {
   // what went wrong.
   std::string Listen(const std::string& address, uint16_t port);
   uint16_t port() const { return port_; }
+  // As if the program had been stopped, and started again after a while: breaks every
+  // connection (the asking one a moment later) and listens no more, until then.
+  void GoAway(std::chrono::milliseconds time);
 
   void Respond(ConnectionId id, Answer answer);  // of a vanished connection: ignored
   void At(Clock::time_point when, std::function<void()> action);
@@ -70,6 +73,8 @@ class Server {
   void Write(Connection& connection);
   void Watch(Connection& connection, bool write) const;
   void Drop(ConnectionId id);
+  std::string Bind();
+  void ComeBack();
   int RunTimers();  // milliseconds until the next one, -1 if there is none
 
   const Handler handler_;
@@ -78,6 +83,7 @@ class Server {
   int listener_ = -1;
   int wake_ = -1;  // an eventfd that Stop() writes to
   uint16_t port_ = 0;
+  std::string address_;
   ConnectionId next_id_ = 1;
   uint64_t accepted_ = 0;
   volatile bool stopped_ = false;

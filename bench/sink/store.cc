@@ -3,12 +3,18 @@
 
 #include <algorithm>
 #include <bit>
+#include <functional>
 
 namespace bench {
 namespace {
 
 // A larger number is taken for a line that only looks marked.
 constexpr uint64_t kMaxNumber = uint64_t{1} << 32;
+
+uint64_t FingerprintOf(const StreamState& stream, const EntryView& entry) {
+  const uint64_t mixed = (stream.name_hash ^ static_cast<uint64_t>(entry.nanos)) * 0x9E3779B97F4A7C15;
+  return mixed ^ (mixed >> 32) ^ std::hash<std::string_view>()(entry.line);
+}
 
 }  // namespace
 
@@ -42,6 +48,7 @@ StreamState& Store::StreamFor(std::string_view tenant, std::string_view labels) 
     StreamState& stream = streams_.emplace_back();
     stream.tenant = tenant;
     stream.labels = labels;
+    stream.name_hash = std::hash<std::string>()(key_);
   }
   return streams_[place->second];
 }
@@ -61,13 +68,14 @@ void Store::Add(std::string_view tenant, const StreamView& arrived, int64_t now)
     stream.last_nanos = entry.nanos;
     stream.line_bytes += entry.line.size();
     line_bytes_ += entry.line.size();
-    if (options_.verify) Verify(stream, entry.line, now);
+    if (options_.verify) Verify(stream, entry, now);
   }
   entries_ += arrived.entries.size();
   KeepLast(stream, arrived);
 }
 
-void Store::Verify(StreamState& stream, std::string_view line, int64_t now) {
+void Store::Verify(StreamState& stream, const EntryView& entry, int64_t now) {
+  const std::string_view line = entry.line;
   Mark mark;
   // Nearly always the mark ends the line or stands near its end: look there first.
   const size_t tail = line.size() > 96 && line.find('\n') == std::string_view::npos ? line.size() - 96 : 0;
@@ -77,11 +85,11 @@ void Store::Verify(StreamState& stream, std::string_view line, int64_t now) {
   for (; at != std::string_view::npos; at = ReadMark(line, at, &mark)) {
     if (mark.number >= kMaxNumber) continue;
     if (mark.nanos != 0) latency_.Add(now - mark.nanos);
-    Note(stream, mark);
+    Note(stream, mark, entry);
   }
 }
 
-void Store::Note(StreamState& stream, const Mark& mark) {
+void Store::Note(StreamState& stream, const Mark& mark, const EntryView& entry) {
   if (recent_writer_ == nullptr || recent_writer_->writer != mark.writer) {
     recent_writer_ = &writers_[mark.writer];
     recent_writer_->writer = mark.writer;
@@ -89,12 +97,19 @@ void Store::Note(StreamState& stream, const Mark& mark) {
   WriterState& writer = *recent_writer_;
   const size_t word = mark.number / 64;
   const uint64_t bit = uint64_t{1} << (mark.number % 64);
-  if (word >= writer.seen.size()) writer.seen.resize(std::max(word + 1, writer.seen.size() * 2));
+  if (word >= writer.seen.size()) {
+    writer.seen.resize(std::max(word + 1, writer.seen.size() * 2));
+    writer.fingerprints.resize(writer.seen.size() * 64);
+  }
+  const uint64_t fingerprint = FingerprintOf(stream, entry);
   const bool duplicate = (writer.seen[word] & bit) != 0;
   writer.seen[word] |= bit;
   if (duplicate) {
     ++writer.duplicates;
+    writer.duplicate_bytes += entry.line.size();
+    if (writer.fingerprints[mark.number] != fingerprint) ++writer.different;
   } else {
+    writer.fingerprints[mark.number] = fingerprint;
     if (writer.lines++ == 0) writer.first = writer.last = mark.number;
     writer.first = std::min(writer.first, mark.number);
     writer.last = std::max(writer.last, mark.number);

@@ -4,8 +4,9 @@
 //
 // Order: within one stream, a writer's numbers must grow; a number seen before is a
 // duplicate, a smaller one not seen before is reordered. A gap is whatever is missing
-// below the largest number seen; whoever knows how many lines were written compares.
-// Cost: one bit per marked line; the last few lines of each stream.
+// below the largest number seen; whoever knows how many lines were written compares. A
+// duplicate that Loki would not hide (another stream, time or line) is *different*.
+// Cost: nine bytes per marked line; the last few lines of each stream.
 // Threads: thread-compatible.
 #pragma once
 
@@ -44,6 +45,7 @@ struct LastLine {
 
 struct StreamState {
   std::string tenant, labels;
+  uint64_t name_hash = 0;  // of both
   uint64_t entries = 0, line_bytes = 0;
   int64_t first_nanos = 0, last_nanos = 0;
   uint64_t time_went_back = 0;  // entries older than the one before
@@ -59,8 +61,10 @@ struct WriterState {
   uint64_t writer = 0;
   uint64_t lines = 0;  // distinct numbers
   uint64_t first = 0, last = 0;
-  uint64_t duplicates = 0, reordered = 0;
-  std::vector<uint64_t> seen;  // a bit per number
+  uint64_t duplicates = 0, duplicate_bytes = 0, reordered = 0;
+  uint64_t different = 0;              // duplicates that are not the same
+  std::vector<uint64_t> seen;          // a bit per number
+  std::vector<uint64_t> fingerprints;  // of tenant, labels, time and line; by number
 };
 
 struct StoreOptions {
@@ -88,8 +92,8 @@ class Store {
 
  private:
   StreamState& StreamFor(std::string_view tenant, std::string_view labels);
-  void Verify(StreamState& stream, std::string_view line, int64_t now);
-  void Note(StreamState& stream, const Mark& mark);
+  void Verify(StreamState& stream, const EntryView& entry, int64_t now);
+  void Note(StreamState& stream, const Mark& mark, const EntryView& entry);
   void KeepLast(StreamState& stream, const StreamView& arrived) const;
 
   const StoreOptions options_;

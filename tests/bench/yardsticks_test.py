@@ -100,6 +100,17 @@ class SinkCounts(unittest.TestCase):
                 self.assertEqual((stats["missing"], stats["duplicates"], stats["reordered"]), expected)
                 self.assertEqual(stats["writers"][0]["writer"], 7)
 
+    def test_a_repeat_that_loki_would_not_hide_is_different(self):
+        rows = [({"a": "x"}, "5", 0), ({"a": "y"}, "5", 1), ({"a": "x"}, "6", 1), ({"a": "x", "b": "x"}, "5", 1)]
+        for labels, time_text, different in rows:
+            with self.subTest(labels=labels, time=time_text), Sink() as sink:
+                for stream, when in (({"a": "x"}, "5"), (labels, time_text)):
+                    body = {"streams": [{"stream": stream, "values": [[when, "m seq=1:0:0"]]}]}
+                    sink.ask("POST", "/loki/api/v1/push", json.dumps(body).encode(), {"Content-Type": "application/json"})
+                stats = sink.get("/stats")
+                self.assertEqual((stats["duplicates"], stats["different"]), (1, different))
+                self.assertEqual(stats["duplicate_bytes"], 11)
+
     def test_order_is_asked_for_within_a_stream_only(self):
         with Sink() as sink:
             sink.push({"info": marked(1, 1, 3)})
@@ -198,6 +209,24 @@ class SinkMisbehaves(unittest.TestCase):
                     sink.push({"a": marked(1, 0)})
                 sink.connection.close()
                 self.assertEqual(sink.get("/stats")["entries"], stored)
+
+    def test_goes_away_and_comes_back_with_all_it_had(self):
+        with Sink() as sink:
+            sink.push({"a": marked(1, 0)})
+            sink.ask("POST", "/down?ms=100")
+            sink.connection.close()
+            with self.assertRaises(ConnectionError):
+                while True:  # until it has gone
+                    sink.get("/stats")
+            deadline = time.monotonic() + 20
+            while time.monotonic() < deadline:
+                sink.connection.close()
+                try:
+                    self.assertEqual(sink.get("/stats")["entries"], 1)
+                    break
+                except ConnectionError:
+                    continue
+            self.assertLess(time.monotonic(), deadline)
 
     def test_limits_and_delays(self):
         with Sink("--max-body=200", "--delay-ms=60") as sink:
