@@ -5,7 +5,7 @@ PYTHON ?= /usr/bin/python3
 LAUNCHER := $(if $(shell command -v ccache),-DCMAKE_CXX_COMPILER_LAUNCHER=ccache)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test release dev asan tsan tidy fuzz bench bench-quick unit e2e helm-test browser-test \
+.PHONY: help demo test release dev asan tsan tidy fuzz bench bench-quick unit e2e soak helm-test browser-test \
         format style install package clean
 
 help: ## this list
@@ -45,6 +45,9 @@ fuzz: ## the libFuzzer programs: build/fuzz/bin/fuzz_*
 
 e2e: release ## the program against a real Loki
 	@$(PYTHON) -m pytest -q tests/e2e tests/tools
+
+soak: release ## kills, failing disks and a failing Loki for SOAK_SECONDS (600): nothing lost, nothing reordered
+	@$(PYTHON) tests/chaos/soak.py $(or $(SOAK_SECONDS),600)
 
 helm-test: ## the charts and their scripts
 	@scripts/install-deps.sh test

@@ -51,7 +51,7 @@ if command -v go >/dev/null || [ -n "${LOKI_BIN:-}" ]; then
   step "Loki and Promtail, from Go modules (minutes when nothing is cached)" scripts/build-tools.sh loki promtail
 fi
 suites=()
-for suite in tests/e2e tests/bench tests/tools tests/differential; do
+for suite in tests/e2e tests/bench tests/tools tests/differential tests/chaos; do
   if [ -d "$suite" ]; then suites+=("$suite"); fi
 done
 step "end to end: the program, the sink, a real Loki, a real Promtail" \
