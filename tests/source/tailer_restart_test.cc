@@ -134,6 +134,24 @@ TEST_F(TailerRestart, AnArchiveOfAStoredFileIsNotReadAgain) {
   EXPECT_EQ(Lines(), (Strings{"1", "2", "3"}));
 }
 
+TEST_F(TailerRestart, AnArchiveOfAStoredFileThatCannotBeReadForAWhile) {
+  mem.Append(kLog, "1\n");
+  AddTarget("/logs/*.log");
+  Start();
+  Pass(2s);
+  Rotate(kFirst);
+  mem.Append(kLog, "2\n");
+  Pass(30s);
+  Compress(kFirst);
+  faulty.FailAlways(testing::FsCall::kRead, EIO);
+  Pass(3s);
+  faulty.Heal();
+  Pass(100s);
+  Restart();
+  Pass(100s);
+  EXPECT_EQ(Lines(), (Strings{"1", "2"}));
+}
+
 TEST_F(TailerRestart, AFileThatIsGoneIsCountedAsLost) {
   StopBehind();
   mem.Unlink(kLog);

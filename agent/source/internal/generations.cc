@@ -369,8 +369,8 @@ bool Tailer::Impl::TryClose(Generation& generation) {
     const uint64_t end = generation.file->committed_offset.load(std::memory_order_relaxed);
     Settled settled{chain.slot->target->job, chain.path,          generation.last_path, generation.identity,
                     generation.packing,      end,                 generation.size,      SavedOf(generation).mark};
-    if (generation.place == Place::kDeleted) TurnIntoArchive(settled);
-    else AddSettled(std::move(settled));
+    if (generation.place != Place::kDeleted) AddSettled(std::move(settled));
+    else if (!TurnIntoArchive(settled)) return false;  // later
   }
   Remove(generation);
   EraseIfEmpty(chain);

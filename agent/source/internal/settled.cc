@@ -68,9 +68,7 @@ bool Tailer::Impl::CheckSettled(Settled& settled) {
   const auto stat = parts_.fs.Stat(settled.path);
   if (!stat && stat.error().code != Code::kNotFound) return true;
   if (!stat || !settled.identity.SameInode(*stat)) {
-    if (FollowSettled(settled)) return true;
-    TurnIntoArchive(settled);
-    return false;
+    return FollowSettled(settled) || !TurnIntoArchive(settled);
   }
   if (settled.packing != Packing::kPlain) return true;
   if (stat->size < settled.offset) {  // truncated: what comes is new
@@ -99,10 +97,10 @@ Chain* Tailer::Impl::ChainOf(const Settled& settled) {
   return nullptr;
 }
 
-// It has grown after it was settled. False: not now.
-bool Tailer::Impl::ReadOn(Chain& chain, const Settled& settled, const Sibling& where) {
+// It has grown after it was settled.
+Status Tailer::Impl::ReadOn(Chain& chain, const Settled& settled, const Sibling& where) {
   auto file = parts_.fs.Open(where.path, platform::OpenMode::kRead);
-  if (!file) return false;
+  if (!file) return Forward(file);
   Start start;
   start.file = std::move(*file);
   start.stat = where.stat;
@@ -112,7 +110,8 @@ bool Tailer::Impl::ReadOn(Chain& chain, const Settled& settled, const Sibling& w
   start.packing = where.packing;
   start.head = settled.identity.head;
   start.own_order = true;
-  return Begin(chain, std::move(start)) != nullptr;
+  Begin(chain, std::move(start));
+  return {};
 }
 
 // Nobody said that it was renamed, but it was. An error counts as found: ask again later.
@@ -139,30 +138,36 @@ bool Tailer::Impl::FollowSettled(Settled& settled) {
   return false;
 }
 
-// Rotation replaces a file by its archive: the entry goes on as that of the archive.
-void Tailer::Impl::TurnIntoArchive(const Settled& settled) {
-  if (settled.packing != Packing::kPlain) return;
+// Rotation replaces a file by its archive: the entry goes on as that of the archive. What
+// a disk error hides is an error: forgotten now, all of it would be read again.
+Status Tailer::Impl::TurnIntoArchive(const Settled& settled) {
+  if (settled.packing != Packing::kPlain) return {};
   bool grown = false;
-  const std::optional<Sibling> found = ArchiveOf(settled, grown);
-  if (!found) return;
+  auto found = ArchiveOf(settled, grown);
+  if (!found) return Forward(found);
+  if (!*found) return {};
+  const Sibling& sibling = **found;
   Chain* chain = grown ? ChainOf(settled) : nullptr;
-  if (chain != nullptr && ReadOn(*chain, settled, *found)) return;
+  if (chain != nullptr) return ReadOn(*chain, settled, sibling);
   Settled archive = settled;
-  archive.path = found->path;
-  archive.packing = found->packing;
-  archive.identity.device = found->stat.device;
-  archive.identity.inode = found->stat.inode;
-  archive.identity.born_ns = found->stat.born_ns;
-  archive.size = found->stat.size;
+  archive.path = sibling.path;
+  archive.packing = sibling.packing;
+  archive.identity.device = sibling.stat.device;
+  archive.identity.inode = sibling.stat.inode;
+  archive.identity.born_ns = sibling.stat.born_ns;
+  archive.size = sibling.stat.size;
   archive.mark = {};
   AddSettled(std::move(archive));
+  return {};
 }
 
 // Mostly the name says it; if names were shifted unseen, the content does.
-std::optional<Tailer::Impl::Sibling> Tailer::Impl::ArchiveOf(const Settled& settled, bool& grown) {
+Result<std::optional<Tailer::Impl::Sibling>> Tailer::Impl::ArchiveOf(const Settled& settled, bool& grown) {
   const std::string directory(platform::DirectoryOf(settled.path));
-  const auto entries = parts_.fs.List(directory);
-  if (!entries) return std::nullopt;
+  std::optional<Sibling> none;
+  auto entries = parts_.fs.List(directory);
+  if (!entries && entries.error().code == Code::kNotFound) return none;
+  if (!entries) return Forward(entries);
   std::vector<Sibling> archives;
   for (const platform::DirEntry& entry : *entries) {
     if (PackingOf(entry.name) != Packing::kGzip) continue;
@@ -176,34 +181,43 @@ std::optional<Tailer::Impl::Sibling> Tailer::Impl::ArchiveOf(const Settled& sett
   });
   if (by_name != archives.end()) std::rotate(archives.begin(), by_name, std::next(by_name));
   for (const Sibling& archive : archives) {
-    const auto known = FindSettled(settled.job, archive.stat, archive.path);
-    if (known && *known != nullptr) continue;
-    const auto inside = LookInto(archive);
-    if (inside ? inside->Holds(settled.identity, settled.offset) : WithoutPacking(archive.path) == settled.path) {
-      return archive;
-    }
+    auto known = FindSettled(settled.job, archive.stat, archive.path);
+    if (!known) return Forward(known);
+    if (*known != nullptr) continue;
+    auto inside = LookInto(archive);
+    if (!inside) return Forward(inside);
+    if (inside->Holds(settled.identity, settled.offset)) return std::optional<Sibling>(archive);
+    if (!inside->readable) continue;
     // Its writer may have come back to it for a last time.
-    grown = inside && inside->readable && Continues(settled, archive);
-    if (grown) return archive;
+    auto more = Continues(settled, archive);
+    if (!more) return Forward(more);
+    grown = *more;
+    if (grown) return std::optional<Sibling>(archive);
   }
-  return std::nullopt;
+  return none;
 }
 
 // The archive begins with all that was settled, and has more.
-bool Tailer::Impl::Continues(const Settled& settled, const Sibling& archive) {
+Result<bool> Tailer::Impl::Continues(const Settled& settled, const Sibling& archive) {
   auto file = parts_.fs.Open(archive.path, platform::OpenMode::kRead);
-  if (!file) return false;
+  if (!file && file.error().code == Code::kNotFound) return false;
+  if (!file) return Forward(file);
   auto source = MakeUnpackingSource(archive.packing, std::move(*file));
   if (!source) return false;
   std::array<char, Fingerprint::kMost> bytes;
   static_assert(Mark::kLength <= Fingerprint::kMost);
-  const auto has = [&](uint64_t offset, uint32_t length, uint64_t hash) {
-    const auto got = (*source)->ReadAt(offset, {bytes.data(), length});
+  const auto has = [&](uint64_t offset, uint32_t length, uint64_t hash) -> Result<bool> {
+    auto got = (*source)->ReadAt(offset, {bytes.data(), length});
+    if (!got && got.error().code != Code::kCorrupt) return Forward(got);
     return got && *got == length && FingerprintOf({bytes.data(), length}).hash == hash;
   };
-  if (!has(0, settled.identity.head.length, settled.identity.head.hash)) return false;
-  if (!has(settled.offset - settled.mark.length, settled.mark.length, settled.mark.hash)) return false;
-  const auto more = (*source)->ReadAt(settled.offset, {bytes.data(), 1});
+  const Fingerprint& head = settled.identity.head;
+  const Mark& mark = settled.mark;
+  auto same = has(0, head.length, head.hash);
+  if (same && *same) same = has(settled.offset - mark.length, mark.length, mark.hash);
+  if (!same || !*same) return same;
+  auto more = (*source)->ReadAt(settled.offset, {bytes.data(), 1});
+  if (!more && more.error().code != Code::kCorrupt) return Forward(more);
   return more && *more == 1;
 }
 

@@ -162,11 +162,11 @@ class Tailer::Impl final : public TreeListener {
   void CheckSettledAt(const std::string& path);
   bool CheckSettled(Settled& settled);
   bool FollowSettled(Settled& settled);
-  void TurnIntoArchive(const Settled& settled);
-  std::optional<Sibling> ArchiveOf(const Settled& settled, bool& grown);
-  bool Continues(const Settled& settled, const Sibling& archive);
+  Status TurnIntoArchive(const Settled& settled);
+  Result<std::optional<Sibling>> ArchiveOf(const Settled& settled, bool& grown);
+  Result<bool> Continues(const Settled& settled, const Sibling& archive);
   Chain* ChainOf(const Settled& settled);
-  bool ReadOn(Chain& chain, const Settled& settled, const Sibling& where);
+  Status ReadOn(Chain& chain, const Settled& settled, const Sibling& where);
 
   // -- recover.cc --
   // A disk that fails for a moment must not make a file "gone": what cannot be known
