@@ -1,6 +1,9 @@
 # The compile options of everything of ours, in one interface target.
 add_library(agent_flags INTERFACE)
 target_include_directories(agent_flags INTERFACE ${CMAKE_SOURCE_DIR})
+# For every file alike, as precompiled headers need it.
+target_compile_options(agent_flags INTERFACE -pthread)
+target_link_options(agent_flags INTERFACE -pthread)
 target_compile_options(agent_flags INTERFACE
   -Wall -Wextra -Wshadow -Wconversion -Wno-sign-conversion -Wnon-virtual-dtor
   -Wold-style-cast -Wunused-result -fno-omit-frame-pointer)

@@ -10,7 +10,7 @@ jobs=$(nproc)
 launcher=()
 if command -v ccache >/dev/null; then launcher=(-DCMAKE_CXX_COMPILER_LAUNCHER=ccache); fi
 # Objects of another clone of the same sources are as good as our own.
-export CCACHE_BASEDIR="$PWD" CCACHE_NOHASHDIR=1
+export CCACHE_BASEDIR="$PWD" CCACHE_NOHASHDIR=1 CCACHE_SLOPPINESS=pch_defines,time_macros
 # A skipped test is a failed one here.
 export SLUICE_NO_SKIP="${SLUICE_NO_SKIP:-${CI:+1}}"
 
