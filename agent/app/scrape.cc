@@ -33,6 +33,16 @@ void DecodePodLogs(const config::Node& node, const std::string& path, ScrapeConf
   reader.Finish();
 }
 
+// Null: UTF-8 as it is.
+std::shared_ptr<const text::Charset> DecodeEncoding(config::MapReader& reader) {
+  std::string name;
+  if (!reader.String("encoding", name) || name.empty()) return nullptr;
+  auto charset = text::Charset::Find(name);
+  if (charset) return *charset;
+  reader.Error("encoding", charset.error().what);
+  return nullptr;
+}
+
 ScrapeConfig DecodeScrapeConfig(const config::Node& node, const std::string& path, Diagnostics& diagnostics,
                                 metrics::Registry& metrics) {
   ScrapeConfig out;
@@ -40,8 +50,10 @@ ScrapeConfig DecodeScrapeConfig(const config::Node& node, const std::string& pat
   config::MapReader reader(node, path, diagnostics);
   reader.Require("job_name", reader.String("job_name", out.job) && !out.job.empty());
   out.relabel = label::DecodeRelabelRules(reader.Child("relabel_configs"), path + ".relabel_configs", diagnostics);
-  out.pipeline = stage::BuildPipeline(reader.Child("pipeline_stages"), path + ".pipeline_stages", out.job,
-                                      diagnostics, metrics);
+  auto pipeline = stage::BuildPipeline(reader.Child("pipeline_stages"), path + ".pipeline_stages", out.job,
+                                       diagnostics, metrics);
+  pipeline->charset = DecodeEncoding(reader);
+  out.pipeline = std::move(pipeline);
   const config::Node* static_configs = reader.Child("static_configs");
   if (static_configs != nullptr) {
     out.static_targets =
@@ -52,7 +64,6 @@ ScrapeConfig DecodeScrapeConfig(const config::Node& node, const std::string& pat
   if (const config::Node* packed = reader.Child("decompression")) {
     out.unpacking = source::DecodeDecompression(*packed, path + ".decompression", diagnostics);
   }
-  reader.Refuse("encoding", "Sluice reads UTF-8 only; convert the file, or see docs/CONFIGURATION.md");
   reader.Refuse("kubernetes_sd_configs",
                 "Sluice labels pods from their log paths: use `pod_logs: {}` in its place (docs/CONFIGURATION.md)");
   // `pod_logs:` alone, with nothing behind it, is a wish too.

@@ -23,6 +23,7 @@ frame::FramerOptions FramerOptionsOf(const stage::PipelinePlan& plan) {
   }
   options.max_partial_line_size = plan.cri.max_partial_line_size;
   options.truncate_partials = plan.cri.truncate;
+  options.charset = plan.charset;
   return options;
 }
 

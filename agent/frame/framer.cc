@@ -7,6 +7,7 @@
 
 #include "agent/frame/internal/docker_line.h"
 #include "agent/frame/internal/rfc3339.h"
+#include "agent/model/last_times.h"
 
 namespace agent::frame {
 namespace {
@@ -28,11 +29,14 @@ struct Feeding {
 template <class Derived>
 class LineFramer : public Framer {
  public:
-  explicit LineFramer(FrameCounters& counters) : counters_(counters) {}
+  LineFramer(const FramerOptions& options, FrameCounters& counters) : counters_(counters) {
+    if (options.charset != nullptr) decoder_ = std::make_unique<text::CharsetDecoder>(options.charset);
+  }
 
   size_t Feed(std::string_view bytes, uint64_t offset, TailedFile& file, const LabelSet* base,
               WallNanos wall, LabelInterner& interner, RecordBatch& batch) override {
     Feeding feeding{file, base, wall, interner, batch};
+    if (decoder_ != nullptr) [[unlikely]] return FeedDecoded(bytes, offset, feeding);
     const char* const start = bytes.data();
     const char* const end = start + bytes.size();
     const char* at = start;
@@ -52,6 +56,10 @@ class LineFramer : public Framer {
     if (rest.empty()) return;
     Feeding feeding{file, base, wall, interner, batch};
     ++counters_.lines;
+    if (decoder_ != nullptr) {
+      Begin(rest, offset, file);
+      rest = decoder_->Decode(rest, offset == 0, batch.arena());
+    }
     static_cast<Derived*>(this)->Line(rest, offset, feeding);
   }
 
@@ -69,13 +77,47 @@ class LineFramer : public Framer {
     return record;
   }
 
-  // The time of a line that has none: just after the last one known (Promtail's
-  // "fudge"), or the time of reading.
-  WallNanos FudgedTime(WallNanos wall) { return last_time_ == kNoTime ? wall : ++last_time_; }
+  // The time of reading. Lines of one read get rising ones, so that their order and
+  // equal lines survive in Loki.
+  WallNanos ReadTime(WallNanos wall) { return read_time_ = std::max(wall, read_time_ + 1); }
 
-  static constexpr WallNanos kNoTime = INT64_MIN;
+  // The time of a line that has none: just after the last one known for its labels
+  // (Promtail's "fudge"), or the time of reading.
+  WallNanos FudgedTime(const LabelSet* labels, WallNanos wall) {
+    WallNanos time = read_time_;
+    if (last_times_.Fudge(labels, time)) return time;
+    return ReadTime(wall);
+  }
+
   FrameCounters& counters_;
-  WallNanos last_time_ = kNoTime;
+  LastTimes last_times_;  // of the formats that carry times
+
+ private:
+  size_t FeedDecoded(std::string_view bytes, uint64_t offset, Feeding& feeding) {
+    Begin(bytes, offset, feeding.file);
+    const size_t newline = decoder_->charset().unit();
+    size_t at = 0;
+    while (feeding.batch.records().size() < RecordBatch::kMaxRecords) {
+      const std::string_view rest = bytes.substr(at);
+      const size_t end = decoder_->FindLineEnd(rest);
+      if (end == std::string_view::npos) break;
+      ++counters_.lines;
+      const std::string_view line = decoder_->Decode(rest.substr(0, end), offset + at == 0, feeding.batch.arena());
+      static_cast<Derived*>(this)->Line(line, offset + at, feeding);
+      at += end + newline;
+      begun_ = feeding.file.id;
+    }
+    return at;
+  }
+
+  // Until a line of the file was found, the decoder has not seen enough of it.
+  void Begin(std::string_view bytes, uint64_t offset, const TailedFile& file) {
+    if (begun_ != file.id) decoder_->BeginFile(bytes, offset == 0);
+  }
+
+  WallNanos read_time_ = 0;
+  std::unique_ptr<text::CharsetDecoder> decoder_;
+  uint64_t begun_ = UINT64_MAX;  // the file whose byte order the decoder knows
 };
 
 class PlainFramer final : public LineFramer<PlainFramer> {
@@ -83,9 +125,7 @@ class PlainFramer final : public LineFramer<PlainFramer> {
   using LineFramer::LineFramer;
 
   void Line(std::string_view line, uint64_t begin, Feeding& feeding) {
-    // Lines of one read get rising times, so that their order survives in Loki.
-    last_time_ = std::max(feeding.wall, last_time_ == kNoTime ? feeding.wall : last_time_ + 1);
-    Emit(line, last_time_, feeding.base, begin, feeding);
+    Emit(line, ReadTime(feeding.wall), feeding.base, begin, feeding);
   }
 };
 
@@ -108,7 +148,7 @@ class StreamLabels {
 class CriFramer final : public LineFramer<CriFramer> {
  public:
   CriFramer(const FramerOptions& options, FrameCounters& counters)
-      : LineFramer(counters),
+      : LineFramer(options, counters),
         truncate_(options.truncate_partials),
         truncate_at_(options.max_partial_line_size),
         limit_(FramerOptions::kHardLimit) {}
@@ -120,22 +160,22 @@ class CriFramer final : public LineFramer<CriFramer> {
   void Line(std::string_view line, uint64_t begin, Feeding& feeding) {
     Head head;
     if (!ParseHead(line, head)) {
-      ++counters_.not_in_format;
-      Emit(line, FudgedTime(feeding.wall), feeding.base, begin, feeding);
+      EmitAsItIs(line, begin, feeding);
       return;
     }
     WallNanos time = 0;
-    if (parser_.Parse(head.time, time)) [[likely]] {
-      last_time_ = time;
-    } else if (HasSpace(head.time)) {
-      ++counters_.not_in_format;
-      Emit(line, FudgedTime(feeding.wall), feeding.base, begin, feeding);
+    const bool parsed = parser_.Parse(head.time, time);
+    if (!parsed && HasSpace(head.time)) [[unlikely]] {
+      EmitAsItIs(line, begin, feeding);
       return;
-    } else {
-      time = FudgedTime(feeding.wall);
     }
     Partial& partial = partials_[head.stream];
     const LabelSet* labels = labels_.Get(feeding.base, head.stream, feeding.interner);
+    if (parsed) [[likely]] {
+      last_times_.Remember(labels, time);
+    } else {
+      time = FudgedTime(labels, feeding.wall);
+    }
     if (head.partial) [[unlikely]] {
       Append(partial, head.content, time, begin, feeding, labels);
     } else if (!partial.origins.empty()) [[unlikely]] {
@@ -174,6 +214,11 @@ class CriFramer final : public LineFramer<CriFramer> {
   };
 
   static bool IsSpace(char c) { return c == ' ' || c == '\t' || c == '\r' || c == '\f'; }
+
+  void EmitAsItIs(std::string_view line, uint64_t begin, Feeding& feeding) {
+    ++counters_.not_in_format;
+    Emit(line, FudgedTime(feeding.base, feeding.wall), feeding.base, begin, feeding);
+  }
 
   // `<time> <stdout|stderr> <flags> <content>`; white space in the time is left to
   // the caller, who knows whether it parsed.
@@ -264,28 +309,25 @@ class DockerFramer final : public LineFramer<DockerFramer> {
 
   void Line(std::string_view line, uint64_t begin, Feeding& feeding) {
     DockerLine fields;
-    if (!ParseDockerLine(line, feeding.batch.arena(), fields)) {
-      ++counters_.not_in_format;
-      Emit(line, FudgedTime(feeding.wall), feeding.base, begin, feeding);
-      return;
+    if (!reader_.Read(line, feeding.batch.arena(), fields)) ++counters_.not_in_format;
+    const LabelSet* labels = feeding.base;
+    if (fields.stream) {
+      const bool known = *fields.stream == kStreamNames[kStdout] || *fields.stream == kStreamNames[kStderr];
+      labels = known ? labels_.Get(feeding.base, *fields.stream == kStreamNames[kStderr] ? kStderr : kStdout,
+                                   feeding.interner)
+                     : feeding.interner.With(feeding.base, "stream", *fields.stream);
     }
     WallNanos time = 0;
-    if (fields.has_time && parser_.Parse(fields.time, time)) {
-      last_time_ = time;
+    if (fields.time && parser_.Parse(*fields.time, time)) {
+      last_times_.Remember(labels, time);
     } else {
-      time = FudgedTime(feeding.wall);
+      time = FudgedTime(labels, feeding.wall);
     }
-    const LabelSet* labels = feeding.base;
-    if (fields.has_stream) {
-      const bool known = fields.stream == kStreamNames[kStdout] || fields.stream == kStreamNames[kStderr];
-      labels = known ? labels_.Get(feeding.base, fields.stream == kStreamNames[kStderr] ? kStderr : kStdout,
-                                   feeding.interner)
-                     : feeding.interner.With(feeding.base, "stream", fields.stream);
-    }
-    Emit(fields.has_log ? fields.log : line, time, labels, begin, feeding);
+    Emit(fields.log.value_or(line), time, labels, begin, feeding);
   }
 
  private:
+  DockerLineReader reader_;
   Rfc3339Parser parser_;
   StreamLabels labels_;
 };
@@ -295,10 +337,10 @@ class DockerFramer final : public LineFramer<DockerFramer> {
 std::unique_ptr<Framer> MakeFramer(const FramerOptions& options, FrameCounters& counters) {
   switch (options.format) {
     case Format::kCri: return std::make_unique<CriFramer>(options, counters);
-    case Format::kDocker: return std::make_unique<DockerFramer>(counters);
+    case Format::kDocker: return std::make_unique<DockerFramer>(options, counters);
     case Format::kPlain: break;
   }
-  return std::make_unique<PlainFramer>(counters);
+  return std::make_unique<PlainFramer>(options, counters);
 }
 
 }  // namespace agent::frame

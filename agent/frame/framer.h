@@ -7,7 +7,7 @@
 // Views: a record's line points into the bytes given to Feed, or into the batch's
 // arena (joined partials, unescaped JSON); it is valid until the batch is reset. The
 // interner and the files given to Feed outlive the framer.
-// Cost: no allocation and no copy per record, except for joined and escaped lines.
+// Cost: no allocation and no copy per record, except for joined, escaped and decoded lines.
 // Format: CRI logs as the kubelet's container runtimes write them,
 //   `2016-10-06T00:17:09.669794202Z stdout P log content`; Docker's json-file.
 #pragma once
@@ -18,6 +18,7 @@
 #include <string_view>
 
 #include "agent/model/record.h"
+#include "agent/text/charset.h"
 
 namespace agent::frame {
 
@@ -29,6 +30,8 @@ struct FramerOptions {
   // another record and counted. 0 = kHardLimit.
   uint64_t max_partial_line_size = 0;
   bool truncate_partials = false;  // Promtail: cut instead of splitting
+  // What the file is written in; null: UTF-8, whose bytes pass as they are.
+  std::shared_ptr<const text::Charset> charset = nullptr;
   static constexpr uint64_t kHardLimit = 16 * 1024 * 1024;
 };
 

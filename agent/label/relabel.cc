@@ -5,7 +5,8 @@
 
 #include <algorithm>
 #include <array>
-#include <cctype>
+
+#include "agent/text/letter_case.h"
 
 namespace agent::label {
 namespace {
@@ -24,14 +25,6 @@ constexpr ActionName kActions[] = {
 
 constexpr std::string_view kDefaultRegex = "(.*)";
 constexpr size_t kMaxGroups = 64;
-
-std::string MapCase(std::string_view text, int (*map)(int)) {
-  std::string out(text);
-  for (char& c : out) {
-    if (static_cast<unsigned char>(c) < 0x80) c = static_cast<char>(map(c));
-  }
-  return out;
-}
 
 bool IsNameChar(char c) {
   return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
@@ -169,8 +162,8 @@ bool Apply(const RelabelRule& rule, LabelMap& labels) {
     case Action::kLabelMap: MapLabels(rule, labels); break;
     case Action::kLabelDrop:
     case Action::kLabelKeep: FilterLabels(rule, labels); break;
-    case Action::kLowercase: SetLabel(labels, rule.target_label, MapCase(value, &std::tolower)); break;
-    case Action::kUppercase: SetLabel(labels, rule.target_label, MapCase(value, &std::toupper)); break;
+    case Action::kLowercase: SetLabel(labels, rule.target_label, text::ToLower(value)); break;
+    case Action::kUppercase: SetLabel(labels, rule.target_label, text::ToUpper(value)); break;
   }
   return true;
 }
@@ -178,7 +171,7 @@ bool Apply(const RelabelRule& rule, LabelMap& labels) {
 void DecodeAction(config::MapReader& reader, RelabelRule& rule) {
   std::string action = "replace";
   if (!reader.String("action", action)) return;
-  const std::string lower = MapCase(action, &std::tolower);
+  const std::string lower = text::ToLower(action);
   for (const ActionName& known : kActions) {
     if (known.name != lower) continue;
     rule.action = known.action;

@@ -13,10 +13,10 @@
 #include <unordered_map>
 #include <vector>
 
+#include "agent/model/last_times.h"
 #include "agent/stage/fields.h"
 #include "agent/stage/held_record.h"
 #include "agent/stage/internal/cri_options.h"
-#include "agent/stage/internal/last_times.h"
 #include "agent/text/timestamp.h"
 
 namespace agent::stage {

@@ -119,9 +119,9 @@ void BuildTopLevel(const Node& list, PipelinePlan& plan, BuildContext& context) 
 
 }  // namespace
 
-std::shared_ptr<const PipelinePlan> BuildPipeline(const Node* stages, const std::string& path,
-                                                  const std::string& job, Diagnostics& diagnostics,
-                                                  metrics::Registry& metrics) {
+std::shared_ptr<PipelinePlan> BuildPipeline(const Node* stages, const std::string& path,
+                                            const std::string& job, Diagnostics& diagnostics,
+                                            metrics::Registry& metrics) {
   auto plan = std::make_shared<PipelinePlan>();
   if (stages == nullptr) return plan;
   BuildContext context{plan->symbols, diagnostics, metrics, job, plan->drop_reasons, path};

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "agent/stage/stage.h"
+#include "agent/text/charset.h"
 
 namespace agent::stage {
 
@@ -27,6 +28,7 @@ class PipelinePlan {
  public:
   LineFormat format = LineFormat::kPlain;
   CriOptions cri;
+  std::shared_ptr<const text::Charset> charset;  // of the files; null: UTF-8
   SymbolTable symbols;
   std::vector<std::unique_ptr<StagePlan>> stages;
   std::vector<std::string> stage_names;  // "json", "match", ...: parallel to `stages`
@@ -34,10 +36,10 @@ class PipelinePlan {
 };
 
 // Builds from a `pipeline_stages` list (or null). Errors go to the diagnostics, all of
-// them; the result is complete only if there were none.
-std::shared_ptr<const PipelinePlan> BuildPipeline(const config::Node* stages, const std::string& path,
-                                                  const std::string& job, Diagnostics& diagnostics,
-                                                  metrics::Registry& metrics);
+// them; the result is complete only if there were none. The charset is left to the caller.
+std::shared_ptr<PipelinePlan> BuildPipeline(const config::Node* stages, const std::string& path,
+                                            const std::string& job, Diagnostics& diagnostics,
+                                            metrics::Registry& metrics);
 
 // The stages of a nested list, sharing the symbols of the outer pipeline.
 std::vector<std::unique_ptr<StagePlan>> BuildStages(const config::Node& list, BuildContext& context);

@@ -7,8 +7,8 @@
 #include <string_view>
 #include <vector>
 
+#include "agent/model/last_times.h"
 #include "agent/stage/fields.h"
-#include "agent/stage/internal/last_times.h"
 #include "agent/stage/per_record.h"
 #include "agent/text/timestamp.h"
 

@@ -71,6 +71,24 @@ bool ParseHex(std::string_view text, double& out) {
   return error == std::errc() && end == text.data() + text.size();
 }
 
+// Go's literals may have single underscores between digits, or between `0x` and a digit.
+bool TakeUnderscores(std::string_view text, std::string& out) {
+  const bool hex = text.size() > 2 && text[0] == '0' && (text[1] | 0x20) == 'x';
+  const auto digit = [&](size_t at) {
+    const char c = text[at];
+    if (c >= '0' && c <= '9') return true;
+    return hex && (at == 1 || ((c | 0x20) >= 'a' && (c | 0x20) <= 'f'));
+  };
+  for (size_t at = 0; at < text.size(); ++at) {
+    if (text[at] != '_') {
+      out += text[at];
+    } else if (at == 0 || at + 1 == text.size() || !digit(at - 1) || !digit(at + 1)) {
+      return false;
+    }
+  }
+  return true;
+}
+
 bool EqualsNoCase(std::string_view text, std::string_view lower) {
   if (text.size() != lower.size()) return false;
   for (size_t i = 0; i < text.size(); ++i) {
@@ -106,15 +124,21 @@ size_t FormatJsonNumber(double value, char* out) {
 
 bool ParseFloat(std::string_view text, double& out) {
   bool negative = false;
-  if (!text.empty() && (text[0] == '+' || text[0] == '-')) {
+  const bool has_sign = !text.empty() && (text[0] == '+' || text[0] == '-');
+  if (has_sign) {
     negative = text[0] == '-';
     text.remove_prefix(1);
+  }
+  std::string digits;
+  if (text.find('_') != std::string_view::npos) {
+    if (!TakeUnderscores(text, digits)) return false;
+    text = digits;
   }
   double magnitude = 0;
   if (text.empty() || text[0] == '+' || text[0] == '-') return false;
   if (EqualsNoCase(text, "inf") || EqualsNoCase(text, "infinity")) {
     magnitude = HUGE_VAL;
-  } else if (EqualsNoCase(text, "nan")) {
+  } else if (!has_sign && EqualsNoCase(text, "nan")) {
     magnitude = NAN;
   } else if (text.size() > 2 && text[0] == '0' && (text[1] | 0x20) == 'x') {
     if (!ParseHex(text, magnitude)) return false;

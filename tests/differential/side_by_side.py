@@ -50,7 +50,7 @@ class Result:
 def read_dump(path: Path) -> dict:
     """Entries by the label `case`, in the order they came."""
     by_case = collections.defaultdict(list)
-    for text in path.read_bytes().decode("utf-8", "surrogateescape").splitlines():
+    for text in path.read_bytes().decode("utf-8", "surrogateescape").split("\n")[:-1]:
         row = json.loads(text)
         metadata = row.get("metadata") or {}
         pairs = metadata.items() if isinstance(metadata, dict) else (

@@ -100,17 +100,27 @@ const Case kCases[] = {
     {"lines that are no cri ship as they are", Format::kCri,
      "plain text\n2016-10-06T00:17:09Z stdout\n2016-10-06T00:17:09Z stdout F\n"
      "2016-10-06T00:17:09Z stdlog F x\n\n2016-10-06T00:17:09Z stdout F ok\n2016-10-06T00:17:09Z\tq stdout F x\n",
-     "7.000000000 {f=\"1\"} \"plain text\"\n7.000000000 {f=\"1\"} \"2016-10-06T00:17:09Z stdout\"\n"
-     "7.000000000 {f=\"1\"} \"2016-10-06T00:17:09Z stdout F\"\n"
-     "7.000000000 {f=\"1\"} \"2016-10-06T00:17:09Z stdlog F x\"\n7.000000000 {f=\"1\"} \"\"\n"
+     "7.000000000 {f=\"1\"} \"plain text\"\n7.000000001 {f=\"1\"} \"2016-10-06T00:17:09Z stdout\"\n"
+     "7.000000002 {f=\"1\"} \"2016-10-06T00:17:09Z stdout F\"\n"
+     "7.000000003 {f=\"1\"} \"2016-10-06T00:17:09Z stdlog F x\"\n7.000000004 {f=\"1\"} \"\"\n"
      "1475713029.000000000 {f=\"1\", stream=\"stdout\"} \"ok\"\n"
-     "1475713029.000000001 {f=\"1\"} \"2016-10-06T00:17:09Z\\tq stdout F x\"\n",
+     "7.000000005 {f=\"1\"} \"2016-10-06T00:17:09Z\\tq stdout F x\"\n",
      6},
     {"a bad time is the last one and a nanosecond", Format::kCri,
      "2016-10-06T00:17:09Z stdout F ok\nnever stdout F a\n2016-13-06T00:17:09Z stdout F b\n",
      "1475713029.000000000 {f=\"1\", stream=\"stdout\"} \"ok\"\n"
      "1475713029.000000001 {f=\"1\", stream=\"stdout\"} \"a\"\n"
      "1475713029.000000002 {f=\"1\", stream=\"stdout\"} \"b\"\n"},
+    {"times are known by labels, the stream among them", Format::kCri,
+     "2016-10-06T00:17:09Z stdout F ok\nnever stderr F a\nno cri\n2016-10-06T00:17:10Z stderr F b\n"
+     "never stderr F c\nnever stdout F d\n",
+     "1475713029.000000000 {f=\"1\", stream=\"stdout\"} \"ok\"\n"
+     "7.000000000 {f=\"1\", stream=\"stderr\"} \"a\"\n"
+     "7.000000001 {f=\"1\"} \"no cri\"\n"
+     "1475713030.000000000 {f=\"1\", stream=\"stderr\"} \"b\"\n"
+     "1475713030.000000001 {f=\"1\", stream=\"stderr\"} \"c\"\n"
+     "1475713029.000000001 {f=\"1\", stream=\"stdout\"} \"d\"\n",
+     1},
     {"longer flags are a full line", Format::kCri, "2016-10-06T00:17:09Z stdout F:x:y hello\n",
      "1475713029.000000000 {f=\"1\", stream=\"stdout\"} \"hello\"\n"},
     {"docker", Format::kDocker,
@@ -120,9 +130,9 @@ const Case kCases[] = {
      "{}\nnot json\n{\"log\":null}\n{\"log\":\"x\"} trailing\n{\"log\":\"cut",
      "1475713029.669794202 {f=\"1\", stream=\"stdout\"} \"one\\n\"\n"
      "1475713030.000000000 {f=\"1\", stream=\"stderr\"} \"\xc3\xa9\xf0\x9f\x98\x80\xef\xbf\xbd\\t\\\"\"\n"
-     "1475713030.000000001 {f=\"1\"} \"{}\"\n1475713030.000000002 {f=\"1\"} \"not json\"\n"
-     "1475713030.000000003 {f=\"1\"} \"{\\\"log\\\":null}\"\n"
-     "1475713030.000000004 {f=\"1\"} \"{\\\"log\\\":\\\"x\\\"} trailing\"\n",
+     "7.000000000 {f=\"1\"} \"{}\"\n7.000000001 {f=\"1\"} \"not json\"\n"
+     "7.000000002 {f=\"1\"} \"{\\\"log\\\":null}\"\n"
+     "7.000000003 {f=\"1\"} \"{\\\"log\\\":\\\"x\\\"} trailing\"\n",
      2},
 };
 
@@ -212,6 +222,55 @@ TEST(FramerTest, PartialsAreCutAsConfigured) {
             "1475713029.000000000 {f=\"1\", stream=\"stdout\"} \"abcd\"\n"
             "1475713029.000000000 {f=\"1\", stream=\"stdout\"} \"longer than four\"\n");
   EXPECT_EQ(reader.counters.cut_lines, 2u);
+}
+
+TEST(FramerTest, DockerValuesThatAreNoText) {
+  Reader reader({.format = Format::kDocker});
+  EXPECT_EQ(reader.Read("{\"log\":42.50,\"stream\":true,\"time\":\"2016-10-06T00:17:09Z\"}\n"
+                        "{\"log\":{\"a\": [1, \"<\"]},\"stream\":[1, 2],\"time\":7}\n"),
+            "1475713029.000000000 {f=\"1\", stream=\"true\"} \"42.5\"\n"
+            "7.000000000 {f=\"1\", stream=\"[1,2]\"} \"{\\\"a\\\":[1,\\\"\\\\u003c\\\"]}\"\n");
+}
+
+std::shared_ptr<const text::Charset> CharsetOf(std::string_view name) { return text::Charset::Find(name).value(); }
+
+std::string Utf16(std::u16string_view text, bool big_endian) {
+  std::string out;
+  for (const char16_t unit : text) {
+    const char bytes[] = {static_cast<char>(unit >> 8), static_cast<char>(unit & 0xff)};
+    out += bytes[big_endian ? 0 : 1];
+    out += bytes[big_endian ? 1 : 0];
+  }
+  return out;
+}
+
+TEST(FramerTest, ReadsOtherCharacterSets) {
+  Reader latin({.charset = CharsetOf("iso-8859-1")});
+  EXPECT_EQ(latin.Read("gr\xfc\xdf\nplain\n"), "7.000000000 {f=\"1\"} \"grüß\"\n7.000000001 {f=\"1\"} \"plain\"\n");
+  EXPECT_EQ(latin.begins, (std::vector<uint64_t>{0, 5})) << "offsets are those of the file";
+  Reader rest({.charset = CharsetOf("iso-8859-1")});
+  rest.Read("\xe9");
+  EXPECT_EQ(rest.Last(), "7.000000000 {f=\"1\"} \"é\"\n");
+}
+
+// Ċ is U+010A: one of its bytes is a newline's.
+TEST(FramerTest, CutsUtf16AtItsOwnLineBreaks) {
+  const std::u16string text = u"gr\u00fcn\n\u010A\u0A0A\n\U0001F600\n";
+  const std::string expected =
+      "7.000000000 {f=\"1\"} \"grün\"\n7.000000001 {f=\"1\"} \"Ċ\u0A0A\"\n7.000000002 {f=\"1\"} \"😀\"\n";
+  for (const bool big : {false, true}) {
+    const char* const named = big ? "utf-16be" : "utf-16le";
+    for (const std::string& bytes : {Utf16(text, big), Utf16(u"\ufeff" + text, big)}) {
+      const bool marked = bytes.size() > 2 * text.size();
+      for (const size_t piece : {1, 2, 3, 7, 1000}) {
+        SCOPED_TRACE(std::string(named) + (marked ? " with a mark, " : ", ") + std::to_string(piece));
+        Reader reader({.charset = CharsetOf(marked ? "utf-16" : named)});
+        EXPECT_EQ(reader.Read(bytes, {piece}), expected);
+        const uint64_t mark = marked ? 2 : 0;
+        EXPECT_EQ(reader.begins, (std::vector<uint64_t>{0, mark + 10, mark + 16}));
+      }
+    }
+  }
 }
 
 TEST(FramerTest, TimesAsGoReadsThem) {

@@ -122,7 +122,7 @@ TEST(MetricsStage, TakesItsSeriesWithIt) {
   metrics::Registry registry;
   Diagnostics diagnostics;
   const config::Node list = config::ParseYaml("- metrics: {m: {type: Gauge, config: {action: set}}}\n", "t", diagnostics);
-  const auto plan = stage::BuildPipeline(&list, "p", "job", diagnostics, registry);
+  auto plan = stage::BuildPipeline(&list, "p", "job", diagnostics, registry);
   auto again = stage::BuildPipeline(&list, "p", "job", diagnostics, registry);
   ASSERT_TRUE(diagnostics.ok());
   LabelInterner interner;
@@ -139,7 +139,7 @@ TEST(MetricsStage, TakesItsSeriesWithIt) {
   run(*again);
   again.reset();
   EXPECT_THAT(registry.Text(), HasSubstr("promtail_custom_m{m=\"7\"} 7"));
-  const_cast<std::shared_ptr<const stage::PipelinePlan>&>(plan).reset();
+  plan.reset();
   EXPECT_THAT(registry.Text(), Not(HasSubstr("promtail_custom_m")));
 }
 

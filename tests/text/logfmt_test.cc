@@ -28,7 +28,9 @@ TEST(LogfmtScanner, ReadsPairs) {
       {"a", "a=;"},
       {"a=", "a=;"},
       {"a=1 b c=\"x y\"", "a=1;b=;c=x y;"},
-      {"a=1\tb=2\x01" "c=3", "a=1;b=2;c=3;"},
+      {"a=1\tb=2\x01"
+       "c=3",
+       "a=1;b=2;c=3;"},
       {"a= b=1", "a=;b=1;"},
       {"a=\"\"b=2", "a=;b=2;"},
       {"a=1\r\nb=2\n\nc=3\n", "a=1;b=2;c=3;"},
@@ -47,10 +49,11 @@ TEST(LogfmtScanner, ReadsPairs) {
 
 TEST(LogfmtScanner, StopsAtWhatIsNoLogfmt) {
   const std::pair<const char*, const char*> cases[] = {
-      {"=1", "!"},          {"a=1 =2", "a=1;!"},       {"a==1", "!"},           {"a=b=c", "!"},
-      {"\"a\"=1", "!"},     {"a\"b", "!"},             {"a=b\"c", "!"},         {"a=1 b=\"x", "a=1;!"},
-      {"a=\"x\\\"", "!"},   {"a=\"\\q\"", "!"},        {"a=\"\\u12\"", "!"},    {"a=\"\\n\tx\"", "!"},
-      {"\xff=1", "!"},      {"\xef\xbf\xbd=1", "!"},   {"a=1\n=2\nb=3", "a=1;!"},
+      {"=1", "!"},        {"a=1 =2", "a=1;!"},     {"a==1", "!"},
+      {"a=b=c", "!"},     {"\"a\"=1", "!"},        {"a\"b", "!"},
+      {"a=b\"c", "!"},    {"a=1 b=\"x", "a=1;!"},  {"a=\"x\\\"", "!"},
+      {"a=\"\\q\"", "!"}, {"a=\"\\u12\"", "!"},    {"a=\"\\n\tx\"", "!"},
+      {"\xff=1", "!"},    {"\xef\xbf\xbd=1", "!"}, {"a=1\n=2\nb=3", "a=1;!"},
   };
   for (const auto& [text, expected] : cases) EXPECT_EQ(Scan(text), expected) << text;
 }

@@ -22,17 +22,31 @@ std::string Select(std::string_view selector, std::string_view line) {
 }
 
 TEST(LogSelector, Selects) {
-  for (const char* yes :
-       {R"({app="db"})", R"({app="db",ns="prod"})", R"( { app = "db" , ns != "x" } )", R"({app=~"d."})",
-        R"({app=~"d.|x"})", R"({app!~"d"})", R"({nope=""})", R"({nope!="x"})", R"({nope=~"x?"})", R"({_a1=""})",
-        R"({app="db"} |= "err")", R"({app="db"}|="err"|="or"!="x")", R"({app="db"} |~ "^e.*r$" !~ "^x")",
-        R"({app="\x64\142"})", R"({app="db"} |= "\u0065rr")", R"({app="d\U00000062"})",
-        "/* a */ {app=\"db\" // b\n } // c", R"({app="db"} != "\"")", R"({app=~"(?i)DB"})", R"({é=""})"}) {
+  for (const char* yes : {R"({app="db"})",
+                          R"({app="db",ns="prod"})",
+                          R"( { app = "db" , ns != "x" } )",
+                          R"({app=~"d."})",
+                          R"({app=~"d.|x"})",
+                          R"({app!~"d"})",
+                          R"({nope=""})",
+                          R"({nope!="x"})",
+                          R"({nope=~"x?"})",
+                          R"({_a1=""})",
+                          R"({app="db"} |= "err")",
+                          R"({app="db"}|="err"|="or"!="x")",
+                          R"({app="db"} |~ "^e.*r$" !~ "^x")",
+                          R"({app="\x64\142"})",
+                          R"({app="db"} |= "\u0065rr")",
+                          R"({app="d\U00000062"})",
+                          "/* a */ {app=\"db\" // b\n } // c",
+                          R"({app="db"} != "\"")",
+                          R"({app=~"(?i)DB"})",
+                          R"({é=""})"}) {
     EXPECT_EQ(Select(yes, "error"), "+") << yes;
   }
-  for (const char* no : {R"({app="d"})", R"({app=~"d"})", R"({app!="db"})", R"({app="db",ns="dev"})", R"({nope=~".+"})",
-                         R"({app="db"} |= "x")", R"({app="db"} != "err")", R"({app="db"} |~ "^r")", R"({app="db"} !~ "r")",
-                         R"({app="db"} |= "err" |= "x")"}) {
+  for (const char* no : {R"({app="d"})", R"({app=~"d"})", R"({app!="db"})", R"({app="db",ns="dev"})",
+                         R"({nope=~".+"})", R"({app="db"} |= "x")", R"({app="db"} != "err")",
+                         R"({app="db"} |~ "^r")", R"({app="db"} !~ "r")", R"({app="db"} |= "err" |= "x")"}) {
     EXPECT_EQ(Select(no, "error"), "-") << no;
   }
 }

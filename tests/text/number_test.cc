@@ -53,9 +53,16 @@ TEST(FormatDecimal, NeverHasAnExponent) {
 
 TEST(FormatJsonNumber, HasAnExponentWhereGoWritesOne) {
   const std::pair<double, const char*> cases[] = {
-      {0, "0"},       {-0.0, "-0"},     {1e-6, "0.000001"}, {9.9e-7, "9.9e-07"},
-      {1e-7, "1e-07"}, {1e-100, "1e-100"}, {1e20, "100000000000000000000"},
-      {1e21, "1e+21"}, {-1.5e22, "-1.5e+22"}, {1e100, "1e+100"},
+      {0, "0"},
+      {-0.0, "-0"},
+      {1e-6, "0.000001"},
+      {9.9e-7, "9.9e-07"},
+      {1e-7, "1e-07"},
+      {1e-100, "1e-100"},
+      {1e20, "100000000000000000000"},
+      {1e21, "1e+21"},
+      {-1.5e22, "-1.5e+22"},
+      {1e100, "1e+100"},
   };
   for (const auto& [value, expected] : cases) EXPECT_EQ(Json(value), expected);
   EXPECT_EQ(Json(HUGE_VAL), "");
@@ -64,10 +71,15 @@ TEST(FormatJsonNumber, HasAnExponentWhereGoWritesOne) {
 
 TEST(ParseFloat, TakesGoLiterals) {
   const std::pair<const char*, double> good[] = {
-      {"0", 0},        {"-0", -0.0},   {"+1.5", 1.5},      {"1e3", 1000},        {"1E+3", 1000}, {".5", 0.5},
-      {"5.", 5},       {"0x10p0", 16}, {"0X1.8P1", 3},     {"-0x1p-1", -0.5},    {"inf", HUGE_VAL},
-      {"-Infinity", -HUGE_VAL},        {"1e-400", 0},      {"0.1", 0.1},         {"00012", 12},
-      {"179769313486231570000000000000000000000", 1.7976931348623157e38},
+      {"0", 0},          {"-0", -0.0},
+      {"+1.5", 1.5},     {"1e3", 1000},
+      {"1E+3", 1000},    {".5", 0.5},
+      {"5.", 5},         {"0x10p0", 16},
+      {"0X1.8P1", 3},    {"-0x1p-1", -0.5},
+      {"inf", HUGE_VAL}, {"-Infinity", -HUGE_VAL},
+      {"1e-400", 0},     {"0.1", 0.1},
+      {"1_0.2_5e1_0", 1.025e11}, {"-1_000", -1000}, {"0_1", 1}, {"0x_1p2", 4}, {"0xa_bp0", 171},
+      {"00012", 12},     {"179769313486231570000000000000000000000", 1.7976931348623157e38},
   };
   for (const auto& [text, expected] : good) {
     double out = -1;
@@ -78,8 +90,9 @@ TEST(ParseFloat, TakesGoLiterals) {
   double out = 0;
   EXPECT_TRUE(ParseFloat("NaN", out));
   EXPECT_TRUE(std::isnan(out));
-  for (const char* bad : {"", "+", "-", ".", "e5", "1e", "1e400", "-1e400", "0x", "0x10", "1 ", " 1", "1,5", "--1", "+-1",
-                          "1_000", "infin", "x"}) {
+  for (const char* bad : {"", "+", "-", ".", "e5", "1e", "1e400", "-1e400", "0x", "0x10", "1 ", " 1", "1,5",
+                          "--1", "+-1", "1__0", "_1", "1_", "1_.5", "1._5", "0x1p_2", "1e_5", "1_e5", "0_x1p1",
+                          "in_f", "-nan", "0x_", "infin", "x"}) {
     EXPECT_FALSE(ParseFloat(bad, out)) << bad;
   }
 }

@@ -22,8 +22,8 @@ TEST(Regex, KeepsGroupNamesBesideThePattern) {
 }
 
 TEST(Regex, RefusesWhatGoRefuses) {
-  for (const char* bad : {"(", ")", "a**", "[z-a]", "(?P<a b>x)", "(?P<>x)", "(?<a-b>x)", "(?P<a", "(?=x)", "\\1", "\\C",
-                          "x{1001}", "(?P=a)", "\\pX", "\xff"}) {
+  for (const char* bad : {"(", ")", "a**", "[z-a]", "(?P<a b>x)", "(?P<>x)", "(?<a-b>x)", "(?P<a", "(?=x)",
+                          "\\1", "\\C", "x{1001}", "(?P=a)", "\\pX", "\xff"}) {
     const auto regex = Regex::Compile(bad);
     ASSERT_FALSE(regex) << bad;
     EXPECT_NE(regex.error().what.find(bad), std::string::npos);

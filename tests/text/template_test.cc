@@ -19,6 +19,13 @@ namespace {
 
 using testing::HasSubstr;
 
+// The dates in the cases are those of a host that keeps UTC.
+class UtcHost : public testing::Environment {
+ public:
+  void SetUp() override { ASSERT_EQ(setenv("TZ", "UTC", 1), 0); }
+};
+const testing::Environment* const kUtcHost = testing::AddGlobalTestEnvironment(new UtcHost);
+
 using Fields = std::map<std::string, std::string, std::less<>>;
 
 class MapData : public TemplateData {

@@ -1,26 +1,33 @@
 // SPDX-License-Identifier: Apache-2.0
 // One line of Docker's json-file log: {"log":"text\n","stream":"stdout","time":"..."}
-// The usual form is scanned in place; anything else that is JSON goes through the
-// general reader. Strings without escapes are views, others are unescaped into the
-// arena (invalid UTF-8 becomes U+FFFD, as with Go's JSON).
+// Read as Promtail's json stage reads it; values that are no text become one as its
+// extracted values do. Strings without escapes are views, others are in the arena.
+// Lane-local.
 #pragma once
 
+#include <optional>
 #include <string_view>
 
 #include "agent/core/arena.h"
+#include "agent/text/json_fields.h"
 
 namespace agent::frame {
 
 struct DockerLine {
-  bool has_log = false;
-  bool has_stream = false;
-  bool has_time = false;
-  std::string_view log;
-  std::string_view stream;
-  std::string_view time;
+  std::optional<std::string_view> log;
+  std::optional<std::string_view> stream;  // always UTF-8
+  std::optional<std::string_view> time;
 };
 
-// False: not one JSON object.
-bool ParseDockerLine(std::string_view line, Arena& arena, DockerLine& out);
+class DockerLineReader {
+ public:
+  DockerLineReader();
+  // False, and nothing read: not one JSON object (or null).
+  bool Read(std::string_view line, Arena& arena, DockerLine& out);
+
+ private:
+  text::JsonFields fields_;
+  text::JsonExtractor extractor_;
+};
 
 }  // namespace agent::frame

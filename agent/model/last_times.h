@@ -12,7 +12,7 @@
 #include "agent/core/time.h"
 #include "agent/model/label_set.h"
 
-namespace agent::stage {
+namespace agent {
 
 class LastTimes {
  public:
@@ -20,12 +20,13 @@ class LastTimes {
 
   void Remember(const LabelSet* labels, WallNanos time) { Touch(labels).time = time; }
 
-  // Moves `time` to just after the last one known; leaves it if none is.
-  void Fudge(const LabelSet* labels, WallNanos& time) {
-    if (entries_.empty() || (entries_[newest_].labels.get() != labels && !index_.contains(labels))) return;
+  // Moves `time` to just after the last one known; false, and no change, if none is.
+  bool Fudge(const LabelSet* labels, WallNanos& time) {
+    if (entries_.empty() || (entries_[newest_].labels.get() != labels && !index_.contains(labels))) return false;
     WallNanos& last = Touch(labels).time;
     if (last < std::numeric_limits<WallNanos>::max()) ++last;
     time = last;
+    return true;
   }
 
  private:
@@ -83,4 +84,4 @@ class LastTimes {
   uint32_t oldest_ = 0;
 };
 
-}  // namespace agent::stage
+}  // namespace agent
