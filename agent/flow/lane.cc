@@ -15,16 +15,10 @@ constexpr Duration kBudgetRetry = std::chrono::milliseconds(100);
 constexpr size_t kPadding = 64;  // scanners may look this far past the end
 
 frame::FramerOptions FramerOptionsOf(const stage::PipelinePlan& plan) {
-  frame::FramerOptions options;
-  switch (plan.format) {
-    case stage::LineFormat::kPlain: options.format = frame::Format::kPlain; break;
-    case stage::LineFormat::kCri: options.format = frame::Format::kCri; break;
-    case stage::LineFormat::kDocker: options.format = frame::Format::kDocker; break;
-  }
-  options.max_partial_line_size = plan.cri.max_partial_line_size;
-  options.truncate_partials = plan.cri.truncate;
-  options.charset = plan.charset;
-  return options;
+  frame::Format format = frame::Format::kPlain;
+  if (plan.format == stage::LineFormat::kCri) format = frame::Format::kCri;
+  if (plan.format == stage::LineFormat::kDocker) format = frame::Format::kDocker;
+  return {format, plan.cri.max_partial_line_size, plan.cri.truncate, plan.charset};
 }
 
 }  // namespace
