@@ -80,7 +80,9 @@ const LabelSet* LabelInterner::With(const LabelSet* base, std::string_view name,
     const Edge& edge = found->second;
     if (edge.base == base && edge.name == name && edge.value == value) return edge.result;
   }
-  std::vector<LabelSet::Pair> pairs = base->pairs_;
+  std::vector<LabelSet::Pair> pairs;
+  pairs.reserve(base->pairs_.size() + 1);  // kept for good: not a byte over
+  pairs = base->pairs_;
   const auto at = pairs.begin() + (LowerBound(pairs, name) - pairs.cbegin());
   if (at != pairs.end() && at->first == name) {
     at->second = value;

@@ -32,6 +32,27 @@ TEST_F(TailerFollow, AnAppendedLineArrivesWithTheNextEvents) {
   EXPECT_EQ(Lines(), (Strings{"one", "two"}));
 }
 
+TEST_F(TailerFollow, ASilentNodeIsNotWokenToSaveWhatHasNotChanged) {
+  mem.Append("/logs/a.log", "one\n");
+  AddTarget("/logs/*.log");
+  Start();
+  Pass(1min);
+  int woken = 0;
+  for (const MonoTime end = clock.Now() + 10min; clock.Now() < end; ++woken) {
+    clock.Advance(std::max<Duration>(tailer->NextDeadline() - clock.Now(), 1ms));
+    Step();
+  }
+  EXPECT_LE(woken, 61);  // the look at all files, every 10 s
+  // And yet a new line's position is saved within the period.
+  mem.Append("/logs/a.log", "two\n");
+  Step();
+  Pass(positions_options.sync_period);
+  Kill();
+  Start();
+  Pass(1min);
+  EXPECT_EQ(Lines(), (Strings{"one", "two"}));
+}
+
 TEST_F(TailerFollow, ANewFileIsSeenAtOnce) {
   AddTarget("/logs/*.log");
   Start();

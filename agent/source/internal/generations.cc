@@ -165,6 +165,7 @@ void Tailer::Impl::Inspect(Generation& generation, bool check_head) {
   generation.size = stat->size;
   generation.file->size.store(stat->size, std::memory_order_relaxed);
   generation.last_growth = now_;
+  SaveSoon();
   if (first_bytes) HasFirstBytes(generation);
   if (grown && !generation.finished()) parts_.sink.Readable(generation.file);
 }

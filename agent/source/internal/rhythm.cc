@@ -33,6 +33,7 @@ Duration Tailer::Impl::HandleEvents(MonoTime now) {
   Settle();
   if (tree_.any_failed()) next_poll_ = std::min(next_poll_, now_ + kPolledRescan);
   if (events == 0) return Duration::zero();
+  SaveSoon();
   event_burst_ = now - last_events_ <= kEventRush ? event_burst_ + 1 : 0;
   last_events_ = now;
   return event_burst_ >= kRushAfter ? kEventRush : Duration::zero();

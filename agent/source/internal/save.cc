@@ -23,9 +23,26 @@ bool Tailer::Impl::AnythingToSave() const {
   });
 }
 
+bool Tailer::Impl::AnythingUnderway() const {
+  return std::any_of(chains_.begin(), chains_.end(), [](const auto& entry) {
+    const auto& generations = entry.second->generations;
+    return std::any_of(generations.begin(), generations.end(), [](const auto& generation) {
+      return generation->packing != Packing::kPlain ||
+             generation->file->committed_offset.load(std::memory_order_relaxed) < generation->size;
+    });
+  });
+}
+
+// A node whose pods are silent is not woken to find that nothing has changed: then the
+// next look is that at all files, or soon after the next growth.
 void Tailer::Impl::TickSave() {
-  next_save_ = now_ + parts_.positions.options().sync_period;
-  if (AnythingToSave()) Save(now_);
+  const bool saved = AnythingToSave() && Save(now_);
+  next_save_ = saved || AnythingToSave() || AnythingUnderway() ? now_ + parts_.positions.options().sync_period
+                                                               : std::max(next_sync_, now_);
+}
+
+void Tailer::Impl::SaveSoon() {
+  next_save_ = std::min(next_save_, now_ + parts_.positions.options().sync_period);
 }
 
 // Up to when every change is known. File times are behind the clock by a tick of the

@@ -209,6 +209,8 @@ class Tailer::Impl final : public TreeListener {
 
   // -- save.cc --
   bool AnythingToSave() const;
+  bool AnythingUnderway() const;  // a file has more than its lane has committed
+  void SaveSoon();
   WallNanos SeenUntil();
   std::vector<SavedPosition> Collect();
   SavedPosition SavedOf(Generation& generation);
