@@ -57,8 +57,10 @@ browser-test: release ## the live page in a headless Chromium
 	@scripts/install-deps.sh browser
 	@tests/browser/run.sh
 
-bench: release ## the table of docs/PERFORMANCE.md, measured here
+bench: release ## the tables of README.md and docs/PERFORMANCE.md, measured here; half an hour, wants a quiet machine
 	@$(PYTHON) bench/e2e.py
+	@eval "$$(scripts/build-tools.sh promtail | sed 's/^/export /')"; $(PYTHON) bench/peers.py
+	@$(PYTHON) bench/report.py README.md docs/PERFORMANCE.md docs/SIZING.md
 
 bench-quick: release ## the same, small: does it still run
 	@$(PYTHON) bench/e2e.py --quick

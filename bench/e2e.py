@@ -133,14 +133,6 @@ def running(args, tree, sink, batchwait="1s"):
             yield agent
 
 
-def window(agent, seconds):
-    before, switches, began = agent.cpu_now(), agent.switches_now(), time.monotonic()
-    time.sleep(seconds)
-    passed = time.monotonic() - began
-    return {"seconds": passed, "cpu": agent.cpu_now() - before, "rss": agent.rss_now(), "peak": agent.peak_rss_now(),
-            "wakeups_per_s": (agent.switches_now() - switches) / passed, "threads": agent.threads_now()}
-
-
 def idle(args):
     """500 pods that say nothing, after everything was shipped."""
     with harness.scratch() as folder, harness.Sink(args.programs) as sink:
@@ -148,25 +140,12 @@ def idle(args):
         with running(args, tree, sink) as agent:
             sink.expect(tree.lines, args.timeout, agent.alive)
             time.sleep(1 if args.quick else 12)  # past the first save of positions
-            found = window(agent, 3 if args.quick else 30)
+            found = harness.window(agent, 3 if args.quick else 30)
     found["cpu_in_30_s"] = found["cpu"] * 30 / found["seconds"]
     return found, [
         ["idle, 500 pods: CPU in 30 s", f"{found['cpu_in_30_s']:.3f} s", goal(found["cpu_in_30_s"], 0.03)],
         ["idle, 500 pods: wake-ups per second", f"{found['wakeups_per_s']:.2f}", goal(found["wakeups_per_s"], 1)],
         ["idle, 500 pods: RSS", mib(found["rss"]), goal(found["rss"] / 2**20, 20, "{} MiB")]]
-
-
-@contextlib.contextmanager
-def live_writer(args, folder, **options):
-    """podgen goes on writing; its manifest is in `folder` when it has ended."""
-    words = [f"--{key.replace('_', '-')}={value}" for key, value in options.items()]
-    writer = subprocess.Popen([args.programs.podgen, folder / "pods", "--sequence",
-                               f"--manifest={folder / 'live.json'}", *words])
-    try:
-        yield writer
-    finally:
-        writer.terminate()
-        writer.wait()
 
 
 def live(args, seconds, batchwait, settle, **options):
@@ -175,9 +154,9 @@ def live(args, seconds, batchwait, settle, **options):
         # Names first: targets are made from a manifest, and the same seed gives the same pods.
         tree = harness.make_tree(args.programs, folder, pods=options["pods"], lines=0, idle_lines=0)
         with running(args, tree, sink, batchwait) as agent:
-            with live_writer(args, folder, **options):
+            with harness.live_writer(args.programs, folder, **options):
                 time.sleep(settle)
-                found = window(agent, seconds)
+                found = harness.window(agent, seconds)
             written = json.loads((folder / "live.json").read_text())
             stats = sink.expect(written["lines"], args.timeout, agent.alive)
     found["written_bytes"], found["written_lines"] = written["bytes"], written["lines"]

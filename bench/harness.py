@@ -258,6 +258,27 @@ class Process:
         self.stop()
 
 
+def window(process, seconds):
+    """What a program costs in so many seconds."""
+    before, switches, began = process.cpu_now(), process.switches_now(), time.monotonic()
+    time.sleep(seconds)
+    passed = time.monotonic() - began
+    return {"seconds": passed, "cpu": process.cpu_now() - before, "rss": process.rss_now(), "peak": process.peak_rss_now(),
+            "wakeups_per_s": (process.switches_now() - switches) / passed, "threads": process.threads_now()}
+
+
+@contextlib.contextmanager
+def live_writer(programs, folder, **options):
+    """podgen goes on writing; its manifest is in `folder` when it has ended."""
+    words = [f"--{key.replace('_', '-')}={value}" for key, value in options.items()]
+    writer = subprocess.Popen([programs.podgen, folder / "pods", "--sequence", f"--manifest={folder / 'live.json'}", *words])
+    try:
+        yield writer
+    finally:
+        writer.terminate()
+        writer.wait()
+
+
 def run_floor(programs, tree, *options):
     """The floor over a tree, its CPU measured as the agent's is."""
     with tempfile.TemporaryFile("w+") as out:

@@ -5,19 +5,24 @@
 Each peer is the program that a variable names or the PATH holds; absent ones are named.
 A peer that loses, doubles or reorders a line gets no number, but the reason.
 
-  bench/peers.py                       all that are found, `cri`
+  bench/peers.py                       all that are found, every measurement
   bench/peers.py --job cri-json-labels --only promtail fluent-bit
   PROMTAIL_BIN=... FLUENT_BIT_BIN=... VECTOR_BIN=... OTELCOL_BIN=... ALLOY_BIN=... bench/peers.py
 
 How each is configured is in this file, one function each, and in the result: labels
 namespace, pod, container and stream, batches of 1 MiB and 1 s, gzip or snappy as each
 does by default, one worker, positions kept where the program can.
+
+Beside the jobs there are two points: `idle` (500 pods that say nothing: what 30 s cost)
+and `kills` (20 pods write and rotate, the program is killed five times, Loki is away for
+a few seconds in between: what is lost and what came twice).
 """
 import argparse
 import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -220,6 +225,78 @@ def measure(args, peers, job):
     return {"bytes": tree.bytes, "lines": tree.lines, "floor": floors, "peers": found}
 
 
+def idle(args, peer):
+    with harness.scratch() as folder, harness.Sink(args.programs) as sink:
+        tree = harness.make_tree(args.programs, folder, pods=500, lines=5000)
+        words = peer.configure(folder, tree, sink, scenarios.PLAIN, "")
+        with harness.Process([peer.path, *words], folder / f"{peer.name}.log", cwd=folder) as process:
+            sink.wait(tree.lines, args.timeout, process.alive)
+            time.sleep(12)  # past the first save of positions
+            found = harness.window(process, args.idle_seconds)
+    found["cpu_in_30_s"] = found["cpu"] * 30 / found["seconds"]
+    return found
+
+
+# Files of the same pod, live and rotated: every program is given time to read what it left.
+KILLS = {"pods": 20, "rate": "2MB/s", "rotate_every_ms": 4000, "keep": 5, "reopen_delay_ms": 5}
+
+
+def kills(args, peer):
+    """Five times: two seconds, kill -9, start again. Loki answers 503 for four seconds."""
+    with harness.scratch(1 << 27) as folder, harness.Sink(args.programs) as sink:
+        tree = harness.make_tree(args.programs, folder, pods=KILLS["pods"], lines=0, idle_lines=0)
+        words = peer.configure(folder, tree, sink, scenarios.PLAIN, "")
+        start = lambda: harness.Process([peer.path, *words], folder / f"{peer.name}.log", cwd=folder)
+        process = start()
+        try:
+            with harness.live_writer(args.programs, folder, **KILLS):
+                for number in range(5):
+                    time.sleep(2)
+                    if number == 2:
+                        sink.post("/control", {"status": 503})
+                        time.sleep(4)
+                        sink.post("/control", {})
+                    os.kill(process.pid, signal.SIGKILL)
+                    process.stop()
+                    process = start()
+                time.sleep(2)
+            written = json.loads((folder / "live.json").read_text())["lines"]
+            stats, still = sink.stats(), 0
+            # Until all is there, or nothing new has come for a while.
+            while stats["marks"] < written and still < 8:
+                time.sleep(1)
+                fresh = sink.stats()
+                still = still + 1 if fresh["marks"] == stats["marks"] else 0
+                stats = fresh
+        finally:
+            process.stop()
+    return {"written": written, "lost": written - stats["marks"], "twice": stats["duplicates"],
+            "reordered": stats["reordered"]}
+
+
+def points(args, peers):
+    """Both points for every peer, and their tables."""
+    result = {"idle": {}, "kills": {}}
+    for name, measured in (("idle", idle), ("kills", kills)):
+        if name not in args.point:
+            continue
+        for peer in peers:
+            try:
+                result[name][peer.name] = {"version": peer.version(), **measured(args, peer)}
+                note(f"  {name} {peer.name}: {result[name][peer.name]}")
+            except Refused as refused:
+                note(f"  {name} {peer.name}: NO NUMBER: {refused}")
+    if result["idle"]:
+        print(harness.table([[name, f"{each['cpu_in_30_s']:.3f} s", f"{each['wakeups_per_s']:.1f}", mib(each["rss"])]
+                             for name, each in result["idle"].items()],
+                            ["500 silent pods", "CPU in 30 s", "wake-ups per second", "RSS"]))
+    if result["kills"]:
+        print(harness.table([[name, f"{each['written']:,}", f"{each['lost']:,}", f"{each['twice']:,}", f"{each['reordered']:,}"]
+                             for name, each in result["kills"].items()],
+                            ["five kills, an outage, rotation", "lines written", "lost", "twice", "reordered"]))
+    return result
+
+
 def show(job, result):
     floor, rows = median(result["floor"]), []
     for name, entry in result["peers"].items():
@@ -239,7 +316,9 @@ def parse():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--build", default=str(harness.ROOT / "build" / "release"))
     parser.add_argument("--agent")
-    parser.add_argument("--job", nargs="+", default=["cri", "cri-json-labels"], choices=EVERY)
+    parser.add_argument("--job", nargs="*", default=["cri", "cri-json-labels"], choices=EVERY)
+    parser.add_argument("--point", nargs="*", default=["idle", "kills"], choices=["idle", "kills"])
+    parser.add_argument("--idle-seconds", type=float, default=30)
     parser.add_argument("--only", nargs="+", help="these peers only (the agent always runs)")
     parser.add_argument("--size", type=int, default=128, help="MiB in a tree")
     parser.add_argument("--runs", type=int, default=3)
@@ -266,6 +345,7 @@ def main():
         job = scenarios.BY_NAME[name]
         result["jobs"][name] = measure(args, [peer for peer in [agent, *found] if name in peer.jobs], job)
         show(job, result["jobs"][name])
+    result["points"] = points(args, [agent, *found])
     harness.save(args.save, result)
     return 0
 

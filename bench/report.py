@@ -130,6 +130,17 @@ def block_peers():
         out.append(f"{scenarios.BY_NAME[name].title}: {mib(found['bytes'])} in 20 pods, {found['lines']:,} lines; the floor "
                    f"does {found['bytes'] / 1e6 / floor:.0f} MB per CPU-second.\n")
         out.append(harness.table(rows, ["program", "MB per CPU-s", "lines per CPU-s", "CPU / floor", "peak RSS"]) + "\n")
+    called = lambda name, each: f"{'Sluice' if name == 'agent' else name} {each['version']}"
+    if result["points"]["idle"]:
+        out.append(harness.table([[called(name, each), f"{each['cpu_in_30_s']:.3f} s", f"{each['wakeups_per_s']:.1f}",
+                                   mib(each["rss"])] for name, each in result["points"]["idle"].items()],
+                                 ["500 silent pods", "CPU in 30 s", "wake-ups per second", "RSS"]) + "\n")
+    if result["points"]["kills"]:
+        out.append("20 pods write 2 MB/s and rotate every 4 s; five times `kill -9` and a new start; in between the sink answers "
+                   "503 for 4 s.\n")
+        out.append(harness.table([[called(name, each), f"{each['written']:,}", f"{each['lost']:,}", f"{each['twice']:,}"]
+                                  for name, each in result["points"]["kills"].items()],
+                                 ["program", "lines written", "lost", "came twice"]) + "\n")
     if result.get("absent"):
         out.append(f"Not found on this machine: {', '.join(result['absent'])}.\n")
     return "\n".join(out)
@@ -181,7 +192,7 @@ def block_scaling():
 
 def block_readme():
     """The few lines that the README shows: against Promtail, from one run."""
-    peers, e2e = load("peers"), load("e2e")
+    peers = load("peers")
     found = (peers or {}).get("jobs", {}).get("cri")
     if not found or not {"agent", "promtail"} <= set(found["peers"]):
         return MISSING
@@ -192,8 +203,13 @@ def block_readme():
             ["lines per CPU-second", f"{speed(ours) * found['lines'] / found['bytes'] * 1e6:,.0f}",
              f"{speed(theirs) * found['lines'] / found['bytes'] * 1e6:,.0f}"],
             ["memory at full speed", mib(rss(ours)), mib(rss(theirs))]]
-    if e2e and "idle" in e2e["points"]:
-        rows.append(["500 silent pods, CPU in 30 s", f"{e2e['points']['idle']['cpu_in_30_s']:.3f} s", ""])
+    idle, kills = peers["points"]["idle"], peers["points"]["kills"]
+    if {"agent", "promtail"} <= set(idle):
+        rows.append(["500 silent pods, CPU in 30 s",
+                     *(f"{idle[name]['cpu_in_30_s']:.3f} s" for name in ("agent", "promtail"))])
+    if {"agent", "promtail"} <= set(kills):
+        lost = lambda each: f"{each['lost']:,} of {each['written']:,} lines"
+        rows.append(["lost: five kills, 4 s without Loki, rotation", lost(kills["agent"]), lost(kills["promtail"])])
     return harness.table(rows, ["", "Sluice", f"Promtail {theirs['version']}"]) + f"\n\n{origin(peers)}"
 
 
