@@ -8,6 +8,7 @@
 #include <thread>
 
 #include "agent/app/internal/admin_thread.h"
+#include "agent/app/internal/guard_keeper.h"
 #include "agent/app/internal/lane_thread.h"
 #include "agent/app/internal/net_thread.h"
 #include "agent/app/internal/signals.h"
@@ -87,6 +88,7 @@ struct Agent::Impl {
 
   Status Start();
   Status StartTailer();
+  Result<std::unique_ptr<PodDiscovery>> MakePods();
   Status StartAdmin();
   void RunEvents();
   void RunTailer();
@@ -114,6 +116,7 @@ struct Agent::Impl {
   runtime::Loop io{"io"};
   std::unique_ptr<source::Tailer> tailer;
   std::unique_ptr<Targets> targets;
+  std::unique_ptr<GuardKeeper> guard;
   std::unique_ptr<runtime::Watch> events;
   std::unique_ptr<runtime::Timer> events_timer;  // a rush of events: look again later
   std::unique_ptr<runtime::Timer> tailer_timer;
@@ -141,7 +144,8 @@ void Agent::Impl::RunTailer() {
   const MonoTime now = clock.Now();
   tailer->Tick(now);
   targets->Tick(now);
-  tailer_timer->At(std::min(tailer->NextDeadline(), targets->NextDeadline()));
+  guard->Tick(now);
+  tailer_timer->At(std::min({tailer->NextDeadline(), targets->NextDeadline(), guard->NextDeadline()}));
 }
 
 void Agent::Impl::RunEvents() {
@@ -152,13 +156,16 @@ void Agent::Impl::RunEvents() {
   } else if (events == nullptr) {
     events = std::make_unique<runtime::Watch>(io, tailer->event_fd(), [this] { RunEvents(); });
   }
-  tailer_timer->At(std::min(tailer->NextDeadline(), targets->NextDeadline()));
+  tailer_timer->At(std::min({tailer->NextDeadline(), targets->NextDeadline(), guard->NextDeadline()}));
 }
 
 Status Agent::Impl::StartTailer() {
   auto opened = source::Positions::Open(platform::RealFs(), settings->positions, source::PositionsMetrics::In(registry));
   if (!opened) return Forward(opened);
   positions = std::move(*opened);
+  // Behind the positions' lock: two agents do not share the file.
+  guard = std::make_unique<GuardKeeper>(settings->positions.filename, observer->policy(), platform::RealFs(), clock);
+  guard->Load();
   auto made = platform::MakeInotify();
   if (made) {
     watcher = std::move(*made);
@@ -174,7 +181,9 @@ Status Agent::Impl::StartTailer() {
                             .metrics = source::TailerMetrics::In(registry),
                             .labels_of = &LabelsOfFile};
   tailer = std::make_unique<source::Tailer>(settings->tail, std::move(parts), clock.Now());
-  targets = std::make_unique<Targets>(*settings, *tailer, registry);
+  auto pods = MakePods();
+  if (!pods) return Forward(pods);
+  targets = std::make_unique<Targets>(*settings, *tailer, registry, std::move(*pods));
   events_timer = std::make_unique<runtime::Timer>(io, [this] { RunEvents(); });
   tailer_timer = std::make_unique<runtime::Timer>(io, [this] { RunTailer(); });
   io.Post([this] {
@@ -183,6 +192,22 @@ Status Agent::Impl::StartTailer() {
     RunTailer();
   });
   return {};
+}
+
+// Null where no scrape config asks for it.
+Result<std::unique_ptr<PodDiscovery>> Agent::Impl::MakePods() {
+  const bool any = std::any_of(settings->scrapes.begin(), settings->scrapes.end(),
+                               [](const ScrapeConfig& scrape) { return !scrape.kubernetes.empty(); });
+  if (!any) return nullptr;
+  PodDiscovery::Parts parts{.http = *http,
+                            .registry = registry,
+                            .tailer = *tailer,
+                            .fs = platform::RealFs(),
+                            .wake = [this] { io.Post([this] { RunTailer(); }); },
+                            .surroundings = kube::RealSurroundings(),
+                            .pods_root = line.pods_root,
+                            .seed = std::random_device{}()};
+  return PodDiscovery::Make(*settings, std::move(parts), clock.Now());
 }
 
 Status Agent::Impl::StartAdmin() {
@@ -237,7 +262,10 @@ void Agent::Impl::Shutdown() {
   for (const auto& lane : lanes) lane->lane().Stop(false);
   net->StopPushing(deadline);
   while (!LanesIdle() && clock.Now() < deadline + std::chrono::seconds(1)) std::this_thread::sleep_for(kIdleCheck);
-  OnIo([this] { tailer->Save(clock.Now()); });
+  OnIo([this] {
+    guard->Save();
+    tailer->Save(clock.Now());
+  });
   if (admin != nullptr) admin->Stop();
   net->Join();
   for (const auto& lane : lanes) lane->Join();

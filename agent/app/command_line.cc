@@ -15,6 +15,8 @@ void DeclareActions(FlagSet& flags, CommandLine& c) {
   flags.Bool("log-config-reverse-order", c.log_config_reverse, "log the configuration in effect, last line first");
   flags.Bool("dry-run", c.dry_run, "print what would be sent; send nothing, save no position");
   flags.Bool("inspect", c.inspect, "not built yet: refused");
+  flags.Bool("cardinality", c.cardinality,
+             "with --dry-run: how many streams and label values the files would make, and what the guard would do");
   flags.Bool("stdin", c.from_stdin, "refused; use --dry-run - to look at lines from standard input");
   flags.String("output", c.output, "how --dry-run prints: text or json");
   flags.Duration("shutdown-timeout", c.shutdown_timeout, "the most time for a last flush after SIGTERM");
@@ -139,6 +141,9 @@ Result<CommandLine> ParseCommandLine(const std::vector<std::string>& words) {
   }
   if (line.inspect) return Fail(Code::kConfig, "-inspect is not built yet; use --dry-run with a file to see results");
   if (line.from_stdin) return Fail(Code::kConfig, "-stdin is not built yet; use --dry-run - to look at lines");
+  if (line.cardinality && !line.dry_run) {
+    return Fail(Code::kConfig, "-cardinality is a kind of dry run: agent --dry-run --cardinality FILE...");
+  }
   if (line.dry_run && line.files.empty()) {
     return Fail(Code::kConfig, "-dry-run needs files to read (- is standard input): agent --dry-run FILE...");
   }
@@ -159,6 +164,8 @@ std::string ShortHelp() {
                                              run with the built-in one: tail /var/log/pods
   agent --dry-run FILE...                    print what would be sent (- is standard input)
   agent --config.file=F --dry-run FILE...    the same, through the pipelines of F
+  agent --config.file=F --dry-run --cardinality FILE...
+                                             streams and label values that F would make
   agent --config.file=F --check-syntax       check a configuration, all of it
 
 A running agent answers on its HTTP port (built-in: http://127.0.0.1:9080):

@@ -21,6 +21,7 @@ struct CommandLine {
   bool print_config = false;
   bool log_config_reverse = false;
   bool dry_run = false;
+  bool cardinality = false;  // of --dry-run: a forecast instead of lines
   bool inspect = false;
   bool from_stdin = false;
   // -- Sluice's own --

@@ -9,6 +9,7 @@
 #include <set>
 
 #include "agent/app/internal/file_bytes.h"
+#include "agent/app/internal/forecast.h"
 #include "agent/core/json_text.h"
 #include "agent/flow/lane.h"
 #include "agent/kube/pod_path.h"
@@ -215,7 +216,22 @@ size_t ScrapeFor(const Settings& settings, const std::string& path, std::vector<
     for (const DiscoveredTarget& target : targets) {
       made.push_back(MakeTarget(scrape, static_cast<uint32_t>(i), target, settings.host_name));
     }
-    if (scrape.pod_logs.enabled && kube::ParsePodPath(path)) {
+    const auto pod = kube::ParsePodPath(path);
+    if (!scrape.kubernetes.empty() && pod) {
+      // The API is not asked: labels are those that the path gives.
+      DiscoveredTarget found{kube::MetaLabels(*pod, settings.node_name)};
+      if (scrape.pod_logs.enabled) {
+        found.labels.merge(kube::DefaultLabels(*pod, settings.node_name));
+        found.labels["__path__"] = path;
+      }
+      const TargetOrFailure one = MakeTarget(scrape, static_cast<uint32_t>(i), found, settings.host_name);
+      if (one.target != nullptr) {
+        labels = one.target->labels;
+        filename = !scrape.pod_logs.enabled;
+        return i;
+      }
+    }
+    if (scrape.pod_logs.enabled && scrape.kubernetes.empty() && pod) {
       TargetOrFailure pods;
       pods.target = MakePodLogsTarget(scrape, static_cast<uint32_t>(i), settings.node_name);
       std::string why;
@@ -294,7 +310,9 @@ int DryRunFiles(const CommandLine& line, const Settings* settings, const DryRunO
   ByteBudget budget(line.memory_limit);
   NoPush push;
   Printer printer(output, line.output == "json");
-  flow::Lane lane(options, budget, push, printer, [] {});
+  Forecast forecast(settings == nullptr ? label::PolicyOptions() : settings->limits.policy);
+  flow::Observer& observer = line.cardinality ? static_cast<flow::Observer&>(forecast) : printer;
+  flow::Lane lane(options, budget, push, observer, [] {});
   Clock& clock = SystemClock();
   for (const Input& input : inputs) lane.Add(input.file);
   const auto run = [&] {
@@ -304,6 +322,11 @@ int DryRunFiles(const CommandLine& line, const Settings* settings, const DryRunO
   run();
   lane.Stop(true);
   run();
+  if (line.cardinality) {
+    const std::string text = line.output == "json" ? forecast.Json(lane.stats()) : forecast.Text(lane.stats());
+    std::fwrite(text.data(), 1, text.size(), output.out);
+    return exit_code;
+  }
   std::set<const stage::PipelinePlan*> seen;
   std::erase_if(options.pipelines, [&](const auto& plan) { return !seen.insert(plan.get()).second; });
   printer.Summary(lane.stats(), options.pipelines);

@@ -5,12 +5,16 @@
 #include <array>
 
 #include "agent/config/decode.h"
+#include "agent/kube/annotations.h"
 #include "agent/kube/pod_path.h"
 #include "agent/source/discovery.h"
 #include "agent/source/tailer.h"
 
 namespace agent::app {
 namespace {
+
+// Set on what `pod_logs` found with kubernetes_sd_configs beside it.
+constexpr std::string_view kPodFiles = "__meta_sluice_pod_files";
 
 constexpr std::string_view kSeeTable = "see the table of scrape kinds in docs/CONFIGURATION.md";
 
@@ -43,15 +47,71 @@ std::shared_ptr<const text::Charset> DecodeEncoding(config::MapReader& reader) {
   return nullptr;
 }
 
-ScrapeConfig DecodeScrapeConfig(const config::Node& node, const std::string& path, Diagnostics& diagnostics,
-                                metrics::Registry& metrics) {
+void DecodeKubernetes(const config::Node& list, const std::string& path, const std::string& node_name,
+                      ScrapeConfig& out, Diagnostics& diagnostics) {
+  if (!list.is_sequence()) {
+    diagnostics.AddError(list.place, path, "must be a list; write - role: pod");
+    return;
+  }
+  for (size_t i = 0; i < list.items.size(); ++i) {
+    auto options = kube::DecodePodDiscovery(list.items[i], path + "[" + std::to_string(i) + "]", node_name, diagnostics);
+    if (!options) continue;
+    out.annotations = out.annotations || options->annotations;
+    out.kubernetes.push_back(std::move(*options));
+  }
+}
+
+// `pipelines: {NAME: [stages]}`
+void DecodePipelines(const config::Node& map, std::vector<ScrapeConfig>& out, Diagnostics& diagnostics,
+                     metrics::Registry& metrics) {
+  if (!map.is_map()) {
+    diagnostics.AddError(map.place, "pipelines", "must be a map of names to lists of stages");
+    return;
+  }
+  std::map<std::string, uint32_t> names;
+  const size_t scrapes = out.size();
+  for (const auto& [key, stages] : map.members) {
+    ScrapeConfig named;
+    named.job = "pipeline " + key.scalar;
+    named.path = "pipelines." + key.scalar;
+    auto pipeline = stage::BuildPipeline(&stages, named.path, named.job, diagnostics, metrics);
+    stage::AddPodMultiline(*pipeline);
+    named.pipeline = std::move(pipeline);
+    names[key.scalar] = static_cast<uint32_t>(out.size());
+    out.push_back(std::move(named));
+  }
+  for (size_t i = 0; i < scrapes; ++i) out[i].named_pipelines = names;
+}
+
+// What the pod's annotations ask for. False: its logs are not wanted.
+bool ObeyWishes(const ScrapeConfig& scrape, Target& target, TargetOrFailure& out) {
+  std::vector<std::string> names;
+  for (const auto& [name, index] : scrape.named_pipelines) names.push_back(name);
+  kube::PodWishes wishes = kube::ReadWishes(out.discovered, names);
+  out.problems = std::move(wishes.problems);
+  if (wishes.exclude) {
+    out.reason = "dropped";
+    out.why = "its pod's annotation sluice.io/exclude says so";
+    return false;
+  }
+  if (!wishes.pipeline.empty()) target.pipeline = scrape.named_pipelines.at(wishes.pipeline);
+  target.multiline_firstline = std::move(wishes.multiline_firstline);
+  return true;
+}
+
+ScrapeConfig DecodeScrapeConfig(const config::Node& node, const std::string& path, const std::string& node_name,
+                                Diagnostics& diagnostics, metrics::Registry& metrics) {
   ScrapeConfig out;
   out.path = path;
   config::MapReader reader(node, path, diagnostics);
   reader.Require("job_name", reader.String("job_name", out.job) && !out.job.empty());
   out.relabel = label::DecodeRelabelRules(reader.Child("relabel_configs"), path + ".relabel_configs", diagnostics);
+  if (const config::Node* pods = reader.Child("kubernetes_sd_configs")) {
+    DecodeKubernetes(*pods, path + ".kubernetes_sd_configs", node_name, out, diagnostics);
+  }
   auto pipeline = stage::BuildPipeline(reader.Child("pipeline_stages"), path + ".pipeline_stages", out.job,
                                        diagnostics, metrics);
+  if (out.annotations) stage::AddPodMultiline(*pipeline);
   pipeline->charset = DecodeEncoding(reader);
   out.pipeline = std::move(pipeline);
   const config::Node* static_configs = reader.Child("static_configs");
@@ -64,8 +124,6 @@ ScrapeConfig DecodeScrapeConfig(const config::Node& node, const std::string& pat
   if (const config::Node* packed = reader.Child("decompression")) {
     out.unpacking = source::DecodeDecompression(*packed, path + ".decompression", diagnostics);
   }
-  reader.Refuse("kubernetes_sd_configs",
-                "Sluice labels pods from their log paths: use `pod_logs: {}` in its place (docs/CONFIGURATION.md)");
   // `pod_logs:` alone, with nothing behind it, is a wish too.
   for (const auto& [key, value] : node.members) {
     if (key.scalar == "pod_logs") DecodePodLogs(value, path + ".pod_logs", out, diagnostics);
@@ -82,7 +140,7 @@ ScrapeConfig DecodeScrapeConfig(const config::Node& node, const std::string& pat
   other = other || node.Find("kubernetes_sd_configs") != nullptr;
   if (node.is_map() && !other && !out.pod_logs.enabled && static_configs == nullptr && file_sd == nullptr) {
     reader.Error("", "no valid target scrape config defined for \"" + out.job +
-                         "\"; add static_configs, file_sd_configs or pod_logs");
+                         "\"; add pod_logs, static_configs, file_sd_configs or kubernetes_sd_configs");
   }
   reader.Finish();
   return out;
@@ -99,7 +157,8 @@ std::string ValueOf(const LabelMap& labels, std::string_view name) {
 
 }  // namespace
 
-std::vector<ScrapeConfig> DecodeScrapeConfigs(const config::Node* list, Diagnostics& diagnostics,
+std::vector<ScrapeConfig> DecodeScrapeConfigs(const config::Node* list, const config::Node* pipelines,
+                                              const std::string& node_name, Diagnostics& diagnostics,
                                               metrics::Registry& metrics) {
   std::vector<ScrapeConfig> out;
   if (list == nullptr || list->is_null()) return out;
@@ -109,7 +168,7 @@ std::vector<ScrapeConfig> DecodeScrapeConfigs(const config::Node* list, Diagnost
   }
   for (size_t i = 0; i < list->items.size(); ++i) {
     const std::string path = "scrape_configs[" + std::to_string(i) + "]";
-    out.push_back(DecodeScrapeConfig(list->items[i], path, diagnostics, metrics));
+    out.push_back(DecodeScrapeConfig(list->items[i], path, node_name, diagnostics, metrics));
     const auto same = std::find_if(out.begin(), out.end() - 1,
                                    [&](const ScrapeConfig& other) { return other.job == out.back().job; });
     if (same != out.end() - 1 && !out.back().job.empty()) {
@@ -117,6 +176,7 @@ std::vector<ScrapeConfig> DecodeScrapeConfigs(const config::Node* list, Diagnost
                            "job_name \"" + out.back().job + "\" is used twice; names must differ");
     }
   }
+  if (pipelines != nullptr) DecodePipelines(*pipelines, out, diagnostics, metrics);
   return out;
 }
 
@@ -149,6 +209,8 @@ TargetOrFailure MakeTarget(const ScrapeConfig& scrape, uint32_t index, const Dis
   target->path = path;
   target->exclude = ValueOf(labels, "__path_exclude__");
   target->discovered = discovered.labels;
+  target->filename_label = !scrape.pod_logs.enabled || !discovered.labels.contains(kPodFiles);
+  if (scrape.annotations && !ObeyWishes(scrape, *target, out)) return out;
   DropPrivateLabels(labels);
   target->labels = std::move(labels);
   out.target = std::move(target);

@@ -3,12 +3,14 @@
 // the pipeline of their lines. Plain data; const once decoded.
 #pragma once
 
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
 
 #include "agent/config/node.h"
 #include "agent/core/diagnostics.h"
+#include "agent/kube/options.h"
 #include "agent/label/relabel.h"
 #include "agent/metrics/registry.h"
 #include "agent/model/target.h"
@@ -31,11 +33,17 @@ struct ScrapeConfig {
   PodLogsOptions pod_logs;
   std::vector<DiscoveredTarget> static_targets;
   std::vector<source::FileSdConfig> file_sd;
+  // kubernetes_sd_configs. With `pod_logs` they only add labels to what that finds.
+  std::vector<kube::PodDiscoveryOptions> kubernetes;
+  bool annotations = false;  // wishes of pods are obeyed
+  std::map<std::string, uint32_t> named_pipelines;  // that a pod may choose, by index
   source::TailerOptions::Unpacking unpacking;  // decompression
 };
 
-// Reads the list (null: none).
-std::vector<ScrapeConfig> DecodeScrapeConfigs(const config::Node* list, Diagnostics& diagnostics,
+// Reads the list (null: none). `pipelines`: the top level's map of named pipelines; each
+// becomes a scrape config without a source, behind the others.
+std::vector<ScrapeConfig> DecodeScrapeConfigs(const config::Node* list, const config::Node* pipelines,
+                                              const std::string& node_name, Diagnostics& diagnostics,
                                               metrics::Registry& metrics);
 
 // -- from what was discovered to targets --
@@ -45,6 +53,7 @@ struct TargetOrFailure {
   std::string reason;                    // "dropped", "wrong_host", "no_path", as Promtail counts them
   std::string why;                       // one sentence, for people
   LabelMap discovered;
+  std::vector<std::string> problems;  // of the pod's annotations, one sentence each
 };
 
 // Relabels one discovered target of scrape config `index`.

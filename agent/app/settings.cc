@@ -115,7 +115,8 @@ void DecodeTop(const config::Node& tree, const CommandLine& line, Settings& out,
   DecodeReading(reader, out, diagnostics);
   DecodeLimits(reader.Child("limits_config"), out.limits, diagnostics);
   AcceptWithoutEffect(reader, diagnostics);
-  out.scrapes = DecodeScrapeConfigs(reader.Child("scrape_configs"), diagnostics, metrics);
+  out.scrapes = DecodeScrapeConfigs(reader.Child("scrape_configs"), reader.Child("pipelines"), out.node_name, diagnostics,
+                                    metrics);
   for (const ScrapeConfig& scrape : out.scrapes) out.tail.unpacking.push_back(scrape.unpacking);
   for (const push::ClientOptions& one : out.clients) {
     for (const auto& [name, value] : one.external_labels) out.limits.policy.external_labels.insert(name);

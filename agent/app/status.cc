@@ -296,6 +296,9 @@ admin::NodeSummary AgentStatus::MakeNode() const {
   if (!parts_.positions.trouble().empty()) {
     node.troubles.push_back({admin::Trouble::Severity::kCritical, "positions", parts_.positions.trouble()});
   }
+  for (const std::string& trouble : parts_.targets.Troubles()) {
+    node.troubles.push_back({admin::Trouble::Severity::kWarning, "kubernetes", trouble});
+  }
   for (const push::ClientStatus& client : parts_.pusher.Status()) {
     if (!client.last_error.empty()) {
       node.troubles.push_back({admin::Trouble::Severity::kCritical, "push", client.url + ": " + client.last_error});

@@ -2,21 +2,30 @@
 #include "agent/app/targets.h"
 
 #include <algorithm>
+#include <unordered_map>
 
+#include "agent/core/log.h"
 #include "agent/source/discovery.h"
 
 namespace agent::app {
+namespace {
+
+constexpr size_t kMostReported = 1000;
+
+}  // namespace
 
 struct Targets::Discoveries {
   std::vector<std::unique_ptr<source::FileDiscovery>> files;  // by scrape config; null: none
 };
 
-Targets::Targets(const Settings& settings, source::Tailer& tailer, metrics::Registry& registry)
+Targets::Targets(const Settings& settings, source::Tailer& tailer, metrics::Registry& registry,
+                 std::unique_ptr<PodDiscovery> pods)
     : settings_(settings),
       tailer_(tailer),
       registry_(registry),
       all_(settings.scrapes.size()),
-      discoveries_(std::make_unique<Discoveries>()) {}
+      discoveries_(std::make_unique<Discoveries>()),
+      pods_(std::move(pods)) {}
 
 Targets::~Targets() = default;
 
@@ -30,7 +39,7 @@ void Targets::Start(MonoTime now) {
     }
     Update(i, Discovered(i), now);
   }
-  tailer_.TargetsComplete();
+  TickPods(now);
 }
 
 void Targets::Tick(MonoTime now) {
@@ -38,10 +47,30 @@ void Targets::Tick(MonoTime now) {
     source::FileDiscovery* files = discoveries_->files[i].get();
     if (files != nullptr && files->NextDeadline() <= now && files->Tick(now)) Update(i, Discovered(i), now);
   }
+  TickPods(now);
+}
+
+void Targets::TickPods(MonoTime now) {
+  if (pods_ != nullptr) {
+    for (const uint32_t scrape : pods_->Tick(now)) Update(scrape, Discovered(scrape), now);
+  }
+  // Until then a file that nobody claims may still get its target.
+  if (complete_ || (pods_ != nullptr && !pods_->Complete())) return;
+  complete_ = true;
+  tailer_.TargetsComplete();
+}
+
+// What is wrong with a pod's annotations is said once.
+void Targets::Report(const TargetOrFailure& made) {
+  for (const std::string& problem : made.problems) {
+    if (reported_.size() >= kMostReported || !reported_.insert(problem).second) continue;
+    LogWarn("an annotation has no effect", {{"problem", problem}});
+    registry_.GetCounter("sluice_annotations_ignored_total", "Annotations of pods that are wrong and have no effect").Add();
+  }
 }
 
 MonoTime Targets::NextDeadline() const {
-  MonoTime next = kNever;
+  MonoTime next = pods_ == nullptr ? kNever : pods_->NextDeadline();
   for (const auto& files : discoveries_->files) {
     if (files != nullptr) next = std::min(next, files->NextDeadline());
   }
@@ -53,14 +82,18 @@ std::vector<DiscoveredTarget> Targets::Discovered(uint32_t scrape) const {
   if (const source::FileDiscovery* files = discoveries_->files[scrape].get()) {
     for (DiscoveredTarget& target : files->Targets()) all.push_back(std::move(target));
   }
+  if (pods_ != nullptr) {
+    for (DiscoveredTarget& target : pods_->Targets(scrape)) all.push_back(std::move(target));
+  }
   return all;
 }
 
 void Targets::Update(uint32_t index, std::vector<DiscoveredTarget> discovered, MonoTime now) {
   const ScrapeConfig& scrape = settings_.scrapes[index];
   std::vector<std::shared_ptr<const Target>> targets;
+  std::unordered_map<std::string, std::vector<const Target*>> by_path;
   all_[index].clear();
-  if (scrape.pod_logs.enabled) {
+  if (scrape.pod_logs.enabled && scrape.kubernetes.empty()) {
     TargetOrFailure pods;
     pods.target = MakePodLogsTarget(scrape, index, settings_.node_name);
     targets.push_back(pods.target);
@@ -68,6 +101,18 @@ void Targets::Update(uint32_t index, std::vector<DiscoveredTarget> discovered, M
   }
   for (const DiscoveredTarget& one : discovered) {
     TargetOrFailure made = MakeTarget(scrape, index, one, settings_.host_name);
+    Report(made);
+    // As in Promtail: of targets that are equal after relabelling (one for each port of
+    // a container, mostly) one is followed.
+    if (made.target != nullptr) {
+      auto& same_path = by_path[made.target->path];
+      if (std::any_of(same_path.begin(), same_path.end(), [&](const Target* known) {
+            return known->exclude == made.target->exclude && known->labels == made.target->labels;
+          })) {
+        continue;
+      }
+      same_path.push_back(made.target.get());
+    }
     if (made.target != nullptr) {
       targets.push_back(made.target);
     } else {

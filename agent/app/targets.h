@@ -5,10 +5,12 @@
 #pragma once
 
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
 #include "agent/app/scrape.h"
+#include "agent/app/internal/pod_discovery.h"
 #include "agent/app/settings.h"
 #include "agent/metrics/registry.h"
 #include "agent/source/tailer.h"
@@ -17,8 +19,10 @@ namespace agent::app {
 
 class Targets {
  public:
-  // Borrows all three; they outlive it.
-  Targets(const Settings& settings, source::Tailer& tailer, metrics::Registry& registry);
+  // Borrows all three; they outlive it. `pods` is null if no scrape config has
+  // kubernetes_sd_configs.
+  Targets(const Settings& settings, source::Tailer& tailer, metrics::Registry& registry,
+          std::unique_ptr<PodDiscovery> pods);
   ~Targets();
 
   // The first targets of every scrape config.
@@ -28,10 +32,14 @@ class Targets {
 
   // As of the last discovery, by scrape config.
   const std::vector<std::vector<TargetOrFailure>>& all() const { return all_; }
+  // What is wrong with discoveries, one sentence each.
+  std::vector<std::string> Troubles() const { return pods_ == nullptr ? std::vector<std::string>() : pods_->Troubles(); }
 
  private:
   std::vector<DiscoveredTarget> Discovered(uint32_t scrape) const;
   void Update(uint32_t scrape, std::vector<DiscoveredTarget> discovered, MonoTime now);
+  void TickPods(MonoTime now);
+  void Report(const TargetOrFailure& made);
 
   const Settings& settings_;
   source::Tailer& tailer_;
@@ -39,6 +47,9 @@ class Targets {
   std::vector<std::vector<TargetOrFailure>> all_;
   struct Discoveries;
   std::unique_ptr<Discoveries> discoveries_;
+  std::unique_ptr<PodDiscovery> pods_;
+  bool complete_ = false;           // the tailer knows that it has all targets
+  std::set<std::string> reported_;  // problems of annotations, at most kMostReported
 };
 
 }  // namespace agent::app

@@ -117,6 +117,7 @@ std::optional<PodDiscoveryOptions> DecodePodDiscovery(const config::Node& node, 
   ReadAttachMetadata(reader, options);
   ReadSource(reader, node_name, options);
   reader.Bool("annotations", options.annotations);
+  reader.PrometheusDuration("metadata_wait", options.metadata_wait);
   CheckAccess(reader, options);
   reader.Finish();
   while (options.api_server.ends_with('/')) options.api_server.pop_back();

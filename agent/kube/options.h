@@ -4,6 +4,7 @@
 //   source: api | kubelet          where the list of pods comes from (api)
 //   kubelet_url: https://NODE:10250    poll_interval: 10s
 //   annotations: true              sluice.io/... annotations of pods are obeyed (false)
+//   metadata_wait: 10s             then a pod that is not known is labelled from its path
 // Plain data; const once decoded. Entries that are equal can share one PodWatcher.
 #pragma once
 
@@ -31,6 +32,7 @@ struct PodDiscoveryOptions {
   std::string field_selector;           // with spec.nodeName in it
   std::string kubelet_url;
   Duration poll_interval = std::chrono::seconds(10);
+  Duration metadata_wait = std::chrono::seconds(10);
   bool attach_deployment = false;  // names of owners' owners, from the owner's name
   bool attach_job = false;
   bool attach_cronjob = false;

@@ -21,6 +21,7 @@ struct Target {
   std::string path;        // __path__: a glob; empty for standard input
   std::string exclude;     // __path_exclude__: a glob, or empty
   bool filename_label = true;  // whether files get Promtail's `filename` label
+  std::string multiline_firstline;  // what the pod's annotation asks for; empty: nothing
   // Where labels come from a file's path: called once per file that is opened, may
   // change `labels`; false excludes the file, and `why` says by which rule.
   std::function<bool(const std::string& path, LabelMap& labels, std::string& why)> resolve;

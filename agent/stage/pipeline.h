@@ -41,6 +41,10 @@ std::shared_ptr<PipelinePlan> BuildPipeline(const config::Node* stages, const st
                                             const std::string& job, Diagnostics& diagnostics,
                                             metrics::Registry& metrics);
 
+// Lines of a target that asks for it (Target::multiline_firstline) are joined before
+// the pipeline's own stages.
+void AddPodMultiline(PipelinePlan& plan);
+
 // The stages of a nested list, sharing the symbols of the outer pipeline.
 std::vector<std::unique_ptr<StagePlan>> BuildStages(const config::Node& list, BuildContext& context);
 

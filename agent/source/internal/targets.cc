@@ -15,7 +15,8 @@ bool SamePattern(const Target& a, const Target& b) {
 }
 
 bool SameLabels(const Target& a, const Target& b) {
-  return a.labels == b.labels && a.pipeline == b.pipeline && a.filename_label == b.filename_label;
+  return a.labels == b.labels && a.pipeline == b.pipeline && a.filename_label == b.filename_label &&
+         a.multiline_firstline == b.multiline_firstline;
 }
 
 std::string Absolute(const std::string& path) {
