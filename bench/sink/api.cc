@@ -181,12 +181,14 @@ std::string Api::Stats(bool brief) const {
   json.Field("missing", missing).Field("duplicates", duplicates).Field("reordered", reordered);
   json.Field("duplicate_bytes", duplicate_bytes).Field("different", different);
   json.Field("first_push_ns", first_push_).Field("last_push_ns", last_push_);
-  const LatencyHistogram& latency = store_.latency();
-  json.Key("latency_ms").Open('{').Field("count", latency.count());
-  for (const auto& [name, share] : {std::pair{"p50", 0.5}, {"p90", 0.9}, {"p99", 0.99}, {"p999", 0.999}}) {
-    json.Field(name, static_cast<double>(latency.Quantile(share)) / 1e6);
+  for (const auto& [key, latency] : {std::pair{"latency_ms", &store_.latency()},
+                                     std::pair{"latency_of_others_ms", &store_.latency_of_others()}}) {
+    json.Key(key).Open('{').Field("count", latency->count());
+    for (const auto& [name, share] : {std::pair{"p50", 0.5}, {"p90", 0.9}, {"p99", 0.99}, {"p999", 0.999}}) {
+      json.Field(name, static_cast<double>(latency->Quantile(share)) / 1e6);
+    }
+    json.Field("max", static_cast<double>(latency->max()) / 1e6).Close('}');
   }
-  json.Field("max", static_cast<double>(latency.max()) / 1e6).Close('}');
   if (!brief) {
     json.Key("writers").Open('[');
     for (const WriterState* writer : writers) {

@@ -85,6 +85,7 @@ void Store::Verify(StreamState& stream, const EntryView& entry, int64_t now) {
   for (; at != std::string_view::npos; at = ReadMark(line, at, &mark)) {
     if (mark.number >= kMaxNumber) continue;
     if (mark.nanos != 0) latency_.Add(now - mark.nanos);
+    if (mark.nanos != 0 && mark.writer != 0) latency_of_others_.Add(now - mark.nanos);
     Note(stream, mark, entry);
   }
 }
@@ -151,6 +152,7 @@ void Store::Clear() {
   writers_.clear();
   recent_writer_ = nullptr;
   latency_ = {};
+  latency_of_others_ = {};
   entries_ = line_bytes_ = marks_ = unmarked_ = 0;
 }
 

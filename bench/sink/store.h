@@ -89,6 +89,8 @@ class Store {
   // In the order of their numbers.
   std::vector<const WriterState*> writers() const;
   const LatencyHistogram& latency() const { return latency_; }
+  // Of all writers but number 0, which is podgen's hot one.
+  const LatencyHistogram& latency_of_others() const { return latency_of_others_; }
 
  private:
   StreamState& StreamFor(std::string_view tenant, std::string_view labels);
@@ -103,6 +105,7 @@ class Store {
   std::unordered_map<uint64_t, WriterState> writers_;
   WriterState* recent_writer_ = nullptr;
   LatencyHistogram latency_;
+  LatencyHistogram latency_of_others_;
   uint64_t entries_ = 0, line_bytes_ = 0, marks_ = 0, unmarked_ = 0;
 };
 

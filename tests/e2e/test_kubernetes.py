@@ -73,7 +73,11 @@ def entries(sink) -> int:
 
 
 def metric(port, name) -> float:
-    found = re.search(rf"^{name}(?:{{[^}}]*}})? (\S+)$", get(f"http://127.0.0.1:{port}/metrics"), re.MULTILINE)
+    try:
+        text = get(f"http://127.0.0.1:{port}/metrics")
+    except OSError:  # not yet
+        return float("nan")
+    found = re.search(rf"^{name}(?:{{[^}}]*}})? (\S+)$", text, re.MULTILINE)
     return float(found.group(1)) if found else float("nan")
 
 
