@@ -133,7 +133,7 @@ class LineReader {
   void Number(Integer& out, int base = 10) {
     const auto [end, error] = std::from_chars(rest_.data(), rest_.data() + rest_.size(), out, base);
     if (error != std::errc()) Bad();
-    rest_.remove_prefix(static_cast<size_t>(end - rest_.data()));
+    else rest_.remove_prefix(static_cast<size_t>(end - rest_.data()));
   }
   void Skip(char expected) {
     if (rest_.empty() || rest_[0] != expected) Bad();
@@ -276,7 +276,7 @@ Result<std::map<std::string, std::string>> ParseMap(std::string_view text, const
   Diagnostics problems;
   const config::Node root = config::ParseYaml(yaml, file_name, problems);
   if (!problems.ok()) return Fail(Code::kCorrupt, problems.all().front().message);
-  if (root.is_null()) return map;
+  if (root.is_null()) return Fail(Code::kCorrupt, "it has no \"positions\"");
   if (!root.is_map()) return Fail(Code::kCorrupt, "it is no YAML map");
   for (const auto& [key, value] : root.members) {
     if (key.scalar != "positions") return Fail(Code::kCorrupt, "it has an unknown key \"" + key.scalar + "\"");
