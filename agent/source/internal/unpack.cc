@@ -24,21 +24,21 @@ class Inflater {
   Inflater(const Inflater&) = delete;
   Inflater& operator=(const Inflater&) = delete;
 
-  // Fills `into` as far as the file goes.
+  // Fills `into` as far as the file goes. What was unpacked before an error is given
+  // first: it cannot be unpacked again.
   Result<size_t> Next(platform::File& file, std::span<char> into) {
     size_t filled = 0;
     while (filled < into.size() && !done_) {
-      if (stream_.avail_in == 0) {
-        auto more = Refill(file);
-        if (!more) return Forward(more);
-        if (!*more) break;  // cut off: what follows may still be written
-      }
+      auto ready = Ready(file);
+      if (!ready && filled > 0) break;
+      if (!ready) return Forward(ready);
+      if (!*ready) break;
       stream_.next_out = reinterpret_cast<Bytef*>(into.data() + filled);
       stream_.avail_out = static_cast<uInt>(into.size() - filled);
       const int code = ::inflate(&stream_, Z_NO_FLUSH);
       filled = into.size() - stream_.avail_out;
       if (code == Z_STREAM_END) {
-        if (auto again = NextMember(file); !again) return Forward(again);
+        member_ended_ = true;
       } else if (code != Z_OK && code != Z_BUF_ERROR) {
         if (filled > 0) break;  // the good bytes first
         return Fail(Code::kCorrupt, "the compressed data is damaged");
@@ -60,20 +60,25 @@ class Inflater {
     stream_.avail_in = static_cast<uInt>(*got);
     return *got > 0;
   }
-  // gzip files may be concatenated; what follows and is no member is padding.
-  Result<bool> NextMember(platform::File& file) {
+  // There are bytes to unpack. Without any the file is cut off (what follows may still be
+  // written) or at its end. gzip files may be concatenated; what follows and is no member
+  // is padding.
+  Result<bool> Ready(platform::File& file) {
     if (stream_.avail_in == 0) {
       auto more = Refill(file);
-      if (!more) return Forward(more);
+      if (!more) return more;
     }
+    if (!member_ended_) return stream_.avail_in > 0;
     done_ = stream_.avail_in == 0 || window_ != kGzipWindow || stream_.next_in[0] != 0x1F;
     if (!done_) ::inflateReset(&stream_);
-    return true;
+    member_ended_ = false;
+    return !done_;
   }
 
   const int window_;
   z_stream stream_;
   uint64_t packed_ = 0;
+  bool member_ended_ = false;
   bool done_ = false;
   std::array<char, kPackedChunk> packed_bytes_;
 };
