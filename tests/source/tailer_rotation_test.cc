@@ -78,6 +78,46 @@ TEST_F(TailerRotation, TwoRotationsBetweenTwoLooks) {
   EXPECT_EQ(Lines(), (Strings{"1", "2", "3"}));
 }
 
+TEST_F(TailerRotation, TwoFilesThatCameAndWentBeforeTheFirstLookAtEither) {
+  mem.Append("/logs/0.log", "1\n");
+  Follow();
+  mem.Unlink("/logs/0.log");
+  mem.Append("/logs/0.log", "2\n");
+  mem.Move("/logs/0.log", "/logs/0.log.1");
+  tailer->HandleEvents(clock.Now());
+  mem.Append("/logs/0.log", "3\n");
+  mem.Move("/logs/0.log.1", "/logs/0.log.2");
+  mem.Move("/logs/0.log", "/logs/0.log.1");
+  mem.Append("/logs/0.log", "4\n");
+  Pass(1s);
+  EXPECT_EQ(Lines(), (Strings{"1", "2", "3", "4"}));
+}
+
+TEST_F(TailerRotation, AFileThatWasRotatedInANewDirectoryBeforeTheFirstLookAtIt) {
+  mem.MakeDirectories("/logs/app");
+  mem.Append("/logs/app/x.log", "1\n");
+  Follow("/logs/app/x.log");
+  mem.RemoveAll("/logs/app");
+  mem.MakeDirectories("/logs/app");
+  mem.Append("/logs/app/x.log", "2\n");
+  mem.Move("/logs/app/x.log", "/logs/app/x.log.1");
+  Pass(1s);
+  EXPECT_EQ(Lines(), (Strings{"1", "2"}));
+}
+
+TEST_F(TailerRotation, AnEmptyFileThatWasDeletedHasNoArchive) {
+  Follow();
+  mem.Append("/logs/0.log", "1\n");
+  mem.Move("/logs/0.log", "/logs/0.log.20240101-000000");
+  mem.Append("/logs/0.log", "");
+  Pass(100ms);
+  mem.Unlink("/logs/0.log");
+  mem.Append("/logs/0.log.20240101-000000.gz", Gzip("1\n"));
+  mem.Unlink("/logs/0.log.20240101-000000");
+  Pass(100s);
+  EXPECT_EQ(Lines(), (Strings{"1"}));
+}
+
 TEST_F(TailerRotation, TwoRotationsThatNoEventTold) {
   mem.Append("/logs/0.log", "1\n");
   Follow();

@@ -249,8 +249,11 @@ void Tailer::Impl::Detach(Generation& generation) {
   SetLocation(generation, location);
 }
 
-// Files that were at the path for a moment and were renamed before anyone looked.
+// Files that were at the path for a moment and were renamed before anyone looked. Those
+// that lie beside it are left to AdoptSiblings, which knows which is older.
 Status Tailer::Impl::AdoptMissed(Chain& chain) {
+  const auto here = parts_.fs.RealPath(chain.path);
+  const std::string log = here ? *here : chain.real_path.empty() ? chain.path : chain.real_path;
   while (!chain.missed.empty()) {
     const std::string path = chain.missed.front();
     auto file = parts_.fs.Open(path, platform::OpenMode::kRead);
@@ -259,6 +262,9 @@ Status Tailer::Impl::AdoptMissed(Chain& chain) {
     if (!file || PackingOf(path) != Packing::kPlain) continue;  // archives are looked for by content
     auto stat = (*file)->Stat();
     if (!stat || stat->type != FileType::kRegular || FindGeneration(*chain.slot, *stat) != nullptr) continue;
+    const bool beside = platform::DirectoryOf(path) == platform::DirectoryOf(log) &&
+                        IsRotatedName(platform::BaseOf(log), platform::BaseOf(path));
+    if (beside && stat->modified_ns >= alive_since_ns_) continue;
     auto settled = FindSettled(chain.slot->target->job, *stat, path);
     if (!settled) return Forward(settled);
     if (*settled != nullptr) continue;

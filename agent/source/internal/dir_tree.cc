@@ -100,7 +100,7 @@ void DirTree::TryLiterals(const std::string& path, const std::vector<State>& sta
     const std::string child = platform::Join(path, segment.text);
     const auto stat = fs_.LinkStat(child);
     if (stat) Try(path, segment.text, stat->type, {state});
-    else if (IsLast(state)) listener_.Appeared(child, {state.pattern});  // rotated away, perhaps
+    else if (IsLast(state)) listener_.RotatedAppeared(child, {state.pattern});  // perhaps: it is not listed
   }
 }
 

@@ -316,12 +316,14 @@ Result<bool> Tailer::Impl::IsArchiveOfKnown(const Chain& chain, const Sibling& s
   if (!archive->readable) return true;  // none
   for (const auto& generation : chain.generations) {
     if (generation->packing != Packing::kPlain) continue;
-    uint64_t size = generation->size;
     if (const auto file = generation->source->file()) {
-      const auto stat = file->Stat();  // it may have grown since the last look
-      if (stat) size = std::max(size, stat->size);
+      auto stat = file->Stat();  // it may have grown since the last look
+      if (!stat) return Forward(stat);
+      Fingerprint& beginning = generation->identity.head;
+      if (auto checked = CheckHead(*file, beginning); !checked) return Forward(checked);
+      if (archive->Holds(generation->identity, stat->size)) return true;
     }
-    if (archive->Holds(generation->identity, size)) return true;
+    if (archive->Holds(generation->identity, generation->size)) return true;
   }
   return std::any_of(settled_.begin(), settled_.end(), [&](const auto& entry) {
     const Settled& settled = *entry.second;
@@ -455,7 +457,9 @@ void Tailer::Impl::GiveUpUnclaimed() {
   std::erase_if(unclaimed_, [&](const SavedPosition& saved) {
     const bool wanted = std::any_of(slots_.begin(), slots_.end(), [&](const auto& entry) {
       const Slot& slot = *entry.second;
-      return !slot.retired && slot.target->job == saved.job && slot.glob.Matches(saved.follows);
+      std::string why;
+      return !slot.retired && slot.target->job == saved.job && slot.glob.Matches(saved.follows) &&
+             LabelsFor(slot, saved.follows, why);
     });
     if (wanted) return false;  // its path is being retried
     const auto stat = parts_.fs.Stat(saved.path);

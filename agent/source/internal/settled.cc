@@ -187,8 +187,11 @@ Result<std::optional<Tailer::Impl::Sibling>> Tailer::Impl::ArchiveOf(const Settl
     auto inside = LookInto(archive);
     if (!inside) return Forward(inside);
     if (inside->Holds(settled.identity, settled.offset)) return std::optional<Sibling>(archive);
-    if (!inside->readable) continue;
-    // Its writer may have come back to it for a last time.
+    // Its writer may have come back to it for a last time. Short files begin alike: of
+    // those the name must tell, too.
+    const bool telling = settled.identity.head.length == Fingerprint::kMost ||
+                         (settled.offset > 0 && WithoutPacking(archive.path) == settled.path);
+    if (!inside->readable || !telling) continue;
     auto more = Continues(settled, archive);
     if (!more) return Forward(more);
     grown = *more;
