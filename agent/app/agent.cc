@@ -179,7 +179,7 @@ Status Agent::Impl::StartTailer() {
                             .sink = router,
                             .losses = *observer,
                             .metrics = source::TailerMetrics::In(registry),
-                            .labels_of = &LabelsOfFile};
+                            .labels_of = &ResolveLabels};
   tailer = std::make_unique<source::Tailer>(settings->tail, std::move(parts), clock.Now());
   auto pods = MakePods();
   if (!pods) return Forward(pods);

@@ -58,7 +58,14 @@ admin::Explanation AgentStatus::MakeExplanation(const admin::ExplainQuery& query
     return out;
   }
   out.pod = pod->summary.id;
-  out.links.push_back(Link("files", true, std::to_string(pod->files.size()) + " files match", ""));
+  const auto excluded = std::find_if(pod->files.begin(), pod->files.end(),
+                                     [](const admin::FileDetail& file) { return file.state == "excluded"; });
+  const bool none_left = std::all_of(pod->files.begin(), pod->files.end(),
+                                     [](const admin::FileDetail& file) { return file.state == "excluded"; });
+  out.links.push_back(none_left && excluded != pod->files.end()
+                          ? Link("files", false, excluded->path + " is excluded: " + excluded->trouble + ".",
+                                 "It is never opened; change that rule of the configuration to read it.")
+                          : Link("files", true, std::to_string(pod->files.size()) + " files match", ""));
   const bool unreadable = pod->summary.trouble.code == "unreadable";
   out.links.push_back(Link("opened", !unreadable, unreadable ? pod->summary.trouble.text : "they are open",
                            "The agent's user must be able to read the file and its directories."));

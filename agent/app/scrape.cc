@@ -230,8 +230,9 @@ std::shared_ptr<const Target> MakePodLogsTarget(const ScrapeConfig& scrape, uint
       why = "the path is not of the form NAMESPACE_POD_UID/CONTAINER/N.log";
       return false;
     }
+    labels = kube::DefaultLabels(*pod, node_name);
     LabelMap all = kube::MetaLabels(*pod, node_name);
-    all.merge(kube::DefaultLabels(*pod, node_name));
+    all.insert(labels.begin(), labels.end());
     label::Relabelled relabelled = label::Relabel(rules, std::move(all));
     if (!relabelled.kept) {
       why = "dropped by the relabelling rule at line " + std::to_string(relabelled.dropped_by->place.line);
@@ -248,7 +249,14 @@ LabelMap LabelsOfFile(const Target& target, const std::string& path) {
   if (!target.resolve) return source::LabelsOf(target, path);
   LabelMap labels = target.labels;
   std::string why;
-  target.resolve(path, labels, why);
+  (void)target.resolve(path, labels, why);
+  return labels;
+}
+
+std::optional<LabelMap> ResolveLabels(const Target& target, const std::string& path, std::string& why) {
+  if (!target.resolve) return source::LabelsOf(target, path);
+  LabelMap labels = target.labels;
+  if (!target.resolve(path, labels, why)) return std::nullopt;
   return labels;
 }
 

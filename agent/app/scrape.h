@@ -5,6 +5,7 @@
 
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -66,7 +67,9 @@ std::shared_ptr<const Target> MakePodLogsTarget(const ScrapeConfig& scrape, uint
                                                 const std::string& node_name);
 
 // The labels that a file of the target starts with; from its path where the target
-// says so.
+// says so. None if a rule excludes the file: `why` names it.
+std::optional<LabelMap> ResolveLabels(const Target& target, const std::string& path, std::string& why);
+// For people: also of excluded files, as far as their labels are known.
 LabelMap LabelsOfFile(const Target& target, const std::string& path);
 
 }  // namespace agent::app

@@ -29,6 +29,7 @@ const char* NameOf(source::FileState state) {
     case source::FileState::kWaiting: return "waiting";
     case source::FileState::kUnreadable: return "unreadable";
     case source::FileState::kIgnored: return "ignored";
+    case source::FileState::kExcluded: return "excluded";
   }
   return "unknown";
 }

@@ -17,6 +17,7 @@ enum class FileState {
   kWaiting,     // an older generation, or nothing at the path now
   kUnreadable,  // opening fails; `trouble` says why
   kIgnored,     // known under another name, or not a log; `trouble` says why
+  kExcluded,    // by a rule, which `trouble` names; never opened
 };
 
 struct GenerationView {

@@ -25,6 +25,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -75,8 +76,9 @@ struct TailerParts {
   FileSink& sink;
   LossObserver& losses;
   TailerMetrics metrics;
-  // The labels of a file; without it, the target's and `filename`.
-  std::function<LabelMap(const Target&, const std::string& path)> labels_of;
+  // The labels of a file; without it, the target's and `filename`. None: the file is
+  // excluded, and never opened; `why` says by which rule.
+  std::function<std::optional<LabelMap>(const Target&, const std::string& path, std::string& why)> labels_of;
 };
 
 // Promtail's labels of a file: the path as `filename` (if the target has it) wins over

@@ -102,5 +102,24 @@ scrape_configs:
             (LabelMap{{"container", "app"}, {"id", "shop/web-1"}, {"namespace", "shop"}, {"node_name", "n1"}, {"pod", "web-1"}}));
 }
 
+TEST_F(SettingsTest, APodThatARuleDropsIsExcludedByName) {
+  const Settings settings = Load(R"(
+clients: [{url: 'http://l/loki/api/v1/push'}]
+scrape_configs:
+  - job_name: pods
+    pod_logs: {root: /var/log/pods}
+    relabel_configs:
+      - {source_labels: [__meta_kubernetes_namespace], regex: kube-.*, action: drop}
+)");
+  ASSERT_TRUE(diagnostics_.ok()) << diagnostics_.Text();
+  const auto target = MakePodLogsTarget(settings.scrapes[0], 0, settings.node_name);
+  std::string why;
+  EXPECT_TRUE(ResolveLabels(*target, "/var/log/pods/shop_web-1_u/app/0.log", why));
+  EXPECT_EQ(ResolveLabels(*target, "/var/log/pods/kube-system_dns_u/app/0.log", why), std::nullopt);
+  EXPECT_EQ(why, "dropped by the relabelling rule at line 7");
+  // People still see which pod it is.
+  EXPECT_EQ(LabelsOfFile(*target, "/var/log/pods/kube-system_dns_u/app/0.log").at("pod"), "dns");
+}
+
 }  // namespace
 }  // namespace agent::app

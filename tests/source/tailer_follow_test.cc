@@ -102,6 +102,59 @@ TEST_F(TailerFollow, ExcludedFilesAreLeftAlone) {
   EXPECT_NE(tailer->Explain("/logs/secret.log")[0].find("__path_exclude__"), std::string::npos);
 }
 
+TEST_F(TailerFollow, AFileThatARuleExcludesIsNeverOpened) {
+  labels_of = [](const Target& target, const std::string& path, std::string& why) -> std::optional<LabelMap> {
+    if (path.find("secret") == std::string::npos) return LabelsOf(target, path);
+    why = "dropped by the relabelling rule at line 7";
+    return std::nullopt;
+  };
+  size_t opened = 0;
+  faulty.set_before([&](testing::FsCall call, const std::string& path) {
+    if (call == testing::FsCall::kOpenRead && path.find("secret") != std::string::npos) ++opened;
+  });
+  mem.Append("/logs/open.log", "1\n");
+  mem.Append("/logs/secret.log", "2\n");
+  AddTarget("/logs/*.log");
+  Start();
+  Pass(1s);
+  mem.Append("/logs/secret.log", "3\n");
+  mem.Move("/logs/secret.log", "/logs/secret.log.1");
+  mem.Append("/logs/secret.log", "4\n");
+  Pass(100s);
+  EXPECT_EQ(Lines(), (Strings{"1"}));
+  EXPECT_EQ(opened, 0U);
+  EXPECT_EQ(tailer->Explain("/logs/secret.log"),
+            (Strings{"/logs/secret.log (job \"job\", pattern /logs/*.log) is excluded: dropped by the relabelling rule "
+                     "at line 7."}));
+  for (const FileView& view : tailer->Files()) {
+    EXPECT_EQ(view.state, view.path == "/logs/secret.log" ? FileState::kExcluded : FileState::kFollowed);
+  }
+  mem.Unlink("/logs/secret.log");
+  mem.Unlink("/logs/secret.log.1");
+  Pass(100s);
+  EXPECT_EQ(State("/logs/secret.log"), "unknown");
+}
+
+TEST_F(TailerFollow, AFileThatIsExcludedAfterARestartIsLeftAlone) {
+  mem.Append("/logs/a.log", "1\n");
+  AddTarget("/logs/*.log");
+  Start();
+  Step();
+  mem.Append("/logs/a.log", "2\n");
+  tailer->HandleEvents(clock.Now());
+  tailer->Save(clock.Now());
+  Kill();
+  labels_of = [](const Target&, const std::string&, std::string& why) -> std::optional<LabelMap> {
+    why = "a new rule";
+    return std::nullopt;
+  };
+  Start();
+  Pass(100s);
+  EXPECT_EQ(Lines(), (Strings{"1"}));
+  EXPECT_EQ(State("/logs/a.log"), "a new rule");
+  EXPECT_EQ(mem.open_handles(), 1U);  // the lock
+}
+
 TEST_F(TailerFollow, ARestartGoesOnWhereItWas) {
   mem.Append("/logs/a.log", "one\n");
   AddTarget("/logs/*.log");

@@ -6,7 +6,9 @@
 #include <gtest/gtest.h>
 #include <zlib.h>
 
+#include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -62,7 +64,7 @@ class TailerWorld {
     positions = std::move(*opened);
     lane = std::make_unique<StandInLane>();
     tailer = std::make_unique<Tailer>(
-        options, TailerParts{faulty, watcher.get(), clock, *positions, *lane, losses, {}, {}}, clock.Now());
+        options, TailerParts{faulty, watcher.get(), clock, *positions, *lane, losses, {}, labels_of}, clock.Now());
     tailer->SetTargets(0, targets, clock.Now());
     tailer->TargetsComplete();
   }
@@ -145,6 +147,7 @@ class TailerWorld {
   LossList losses;
   TailerOptions options;
   PositionsOptions positions_options{kPositions, std::chrono::seconds(1), false};
+  std::function<std::optional<LabelMap>(const Target&, const std::string&, std::string&)> labels_of;
   std::vector<std::shared_ptr<const Target>> targets;
   std::vector<StandInLane::Line> arrived;
   bool inotify = true;

@@ -28,7 +28,8 @@ FileView ViewOf(const Chain& chain) {
   view.target = chain.slot->target;
   view.trouble = chain.trouble;
   view.sys_errno = chain.sys_errno;
-  if (!chain.trouble.empty()) view.state = chain.ignored ? FileState::kIgnored : FileState::kUnreadable;
+  if (chain.excluded) view.state = FileState::kExcluded;
+  else if (!chain.trouble.empty()) view.state = chain.ignored ? FileState::kIgnored : FileState::kUnreadable;
   else if (chain.current == nullptr) view.state = FileState::kWaiting;
   for (const auto& generation : chain.generations) view.generations.push_back(ViewOf(*generation));
   return view;
@@ -41,6 +42,7 @@ std::string Sentence(const FileView& view) {
     case FileState::kWaiting: return of + " is not there now; an older generation of it is still being read.";
     case FileState::kUnreadable: return of + " cannot be read, and is tried again: " + view.trouble + ".";
     case FileState::kIgnored: return of + " is not read: " + view.trouble + ".";
+    case FileState::kExcluded: return of + " is excluded: " + view.trouble + ".";
   }
   return of;
 }

@@ -165,6 +165,11 @@ void Tailer::Impl::Look(Chain& chain) {
     return;
   }
   chain.vanished = false;
+  std::string why;
+  if (!LabelsFor(*chain.slot, chain.path, why)) {
+    Exclude(chain, std::move(why), *stat);
+    return;
+  }
   if (stat->type != FileType::kRegular) {
     if (chain.current != nullptr) Detach(*chain.current);
     Ignore(chain, "it is not a regular file", *stat);
@@ -205,6 +210,18 @@ void Tailer::Impl::Look(Chain& chain) {
   else Trouble(chain, ready.error());
 }
 
+// What is open of it is read to its end; nothing more is opened.
+void Tailer::Impl::Exclude(Chain& chain, std::string why, const platform::FileStat& stat) {
+  if (chain.current != nullptr) Detach(*chain.current);
+  for (const auto& generation : chain.generations) Finish(*generation);
+  Ignore(chain, std::move(why), stat);
+  chain.excluded = true;
+}
+
+std::optional<LabelMap> Tailer::Impl::LabelsFor(const Slot& slot, const std::string& path, std::string& why) const {
+  return parts_.labels_of ? parts_.labels_of(*slot.target, path, why) : LabelsOf(*slot.target, path);
+}
+
 void Tailer::Impl::LookNowhere(Chain& chain, const Error& error) {
   if (error.code != Code::kNotFound) {
     Trouble(chain, error);
@@ -218,6 +235,7 @@ void Tailer::Impl::LookNowhere(Chain& chain, const Error& error) {
   }
   chain.unsure = !ready.has_value();
   if (!ready) {
+    chain.look_beside = true;
     Trouble(chain, ready.error());
     return;
   }

@@ -97,6 +97,7 @@ struct Chain {  // a path that a target's pattern matches
   std::string trouble;
   int sys_errno = 0;
   bool ignored = false;
+  bool excluded = false;  // by a rule; then it is ignored, too
   bool suspect_copy = false;  // looks like a copy of another file that is being made
   Identity ignored_file;
   MonoTime retry_at = kNever;

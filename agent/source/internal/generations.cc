@@ -40,6 +40,13 @@ uint64_t NextLineEnd(platform::File& file, uint64_t start, uint64_t from) {
 }  // namespace
 
 Generation* Tailer::Impl::Begin(Chain& chain, Start start) {
+  std::string why;
+  auto labels = LabelsFor(*chain.slot, chain.path, why);
+  if (!labels) {
+    Ignore(chain, std::move(why), start.stat);
+    chain.excluded = true;
+    return nullptr;
+  }
   auto source = MakeUnpackingSource(start.packing, start.file);
   if (!source) {
     Trouble(chain, source.error());
@@ -66,8 +73,7 @@ Generation* Tailer::Impl::Begin(Chain& chain, Start start) {
   file->chain = start.lane_chain != 0 ? start.lane_chain : start.own_order ? next_id_++ : chain.id;
   file->path = chain.path;
   file->target = chain.slot->target;
-  file->labels = parts_.labels_of ? parts_.labels_of(*chain.slot->target, chain.path)
-                                  : LabelsOf(*chain.slot->target, chain.path);
+  file->labels = std::move(*labels);
   file->start_offset = start.offset;
   file->read_offset.store(start.offset, std::memory_order_relaxed);
   file->committed_offset.store(start.offset, std::memory_order_relaxed);

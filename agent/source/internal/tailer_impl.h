@@ -109,6 +109,8 @@ class Tailer::Impl final : public TreeListener {
   void Settle();
   void Look(Chain& chain);
   void LookNowhere(Chain& chain, const Error& error);
+  void Exclude(Chain& chain, std::string why, const platform::FileStat& stat);
+  std::optional<LabelMap> LabelsFor(const Slot& slot, const std::string& path, std::string& why) const;
   // -- attach.cc --
   void Attach(Chain& chain);
   void AttachOpen(Chain& chain, Start start);

@@ -147,6 +147,7 @@ void Tailer::Impl::RecoverOrphans() {
     for (auto& [id, slot] : slots_) {
       if (slot->retired || slot->target->job != saved.job || !slot->glob.Matches(saved.follows)) continue;
       if (slot->exclude && slot->exclude->Matches(saved.follows)) continue;
+      if (std::string why; !LabelsFor(*slot, saved.follows, why)) continue;
       orphans.emplace(slot.get(), saved.follows);
     }
   }

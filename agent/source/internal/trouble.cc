@@ -20,6 +20,7 @@ void Tailer::Impl::Trouble(Chain& chain, const Error& error) {
     LogWarn("cannot read a file; trying again, less and less often", {{"path", chain.path}, {"err", error.what}});
   }
   chain.ignored = false;
+  chain.excluded = false;
   chain.trouble = error.what;
   chain.sys_errno = error.sys_errno;
   chain.backoff = std::clamp(chain.backoff * 2, kFirstRetry, kLongestRetry);
@@ -42,6 +43,7 @@ void Tailer::Impl::ClearTrouble(Chain& chain) {
   chain.trouble.clear();
   chain.sys_errno = 0;
   chain.ignored = false;
+  chain.excluded = false;
   chain.suspect_copy = false;
   chain.retry_at = kNever;
   chain.backoff = {};
