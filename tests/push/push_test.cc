@@ -5,8 +5,12 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cstdio>
+#include <fstream>
+
 #include "agent/core/log.h"
 #include "tests/push/push_harness.h"
+#include "tests/support/test_certs.h"
 
 namespace agent::push {
 namespace {
@@ -208,6 +212,39 @@ TEST_F(Push, AFileOfOursThatIsMissingIsAnErrorAndIsTriedAgain) {
   EXPECT_FALSE(pusher_->Idle());
   EXPECT_GT(pusher_->NextDeadline(), now_);
   EXPECT_TRUE(loki_.requests().empty());
+}
+
+TEST_F(Push, ACertificateOfAnotherAuthorityHoldsUpAndLosesNothing) {
+  const test::CertAndKey old_ca = test::MakeAuthority("old"), new_ca = test::MakeAuthority("new");
+  const auto tls = [](const test::CertAndKey& ca) {
+    const test::CertAndKey own = test::MakeCertificate(ca, "loki", "IP:127.0.0.1");
+    auto made = std::make_shared<test::ServerTls>();
+    made->certificate = own.certificate;
+    made->key = own.key;
+    return made;
+  };
+  ScriptedLoki::Options server;
+  server.tls = tls(old_ca);
+  ScriptedLoki loki(server);
+  const std::string ca_file = ::testing::TempDir() + "push-ca-" + std::to_string(loki.port()) + ".pem";
+  std::ofstream(ca_file) << old_ca.certificate;
+  options_.url = loki.PushUrl();
+  options_.http.tls.ca_file = ca_file;
+  Send({Stream("a", {"1"})});
+  ASSERT_TRUE(Finish(0));
+  loki.SetTls(tls(new_ca));
+  loki.CloseConnections();
+  LogCapture log;
+  Send({Stream("a", {"2"})});
+  Crank();
+  for (int i = 0; i < 3; ++i) SkipWait();
+  EXPECT_EQ(deliveries_.size(), 1u);
+  EXPECT_THAT(log.text(), HasSubstr("certificate"));
+  std::ofstream(ca_file) << new_ca.certificate;  // as a Secret that is renewed
+  ASSERT_TRUE(Finish());
+  EXPECT_EQ(loki.StoredLines("{app=\"a\"}"), (std::vector<std::string>{"1", "2"}));
+  EXPECT_THAT(Refusals(), IsEmpty());
+  std::remove(ca_file.c_str());
 }
 
 TEST_F(Push, DropRefusedBatches) {

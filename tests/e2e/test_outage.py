@@ -1,0 +1,169 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Loki is away: what that costs, and how it goes on afterwards. The disk's end and two
+agents on one positions file."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+import urllib.error
+from pathlib import Path
+
+sys.path[:0] = [str(Path(__file__).resolve().parent), str(Path(__file__).resolve().parents[1] / "support")]
+
+from loki import free_ports  # noqa: E402
+from running import AGENT, PODGEN, Agent, Pods, Sink, get, pod_config, post, wait_for  # noqa: E402
+
+MIB = 1024 * 1024
+BUDGET_MIB = 16
+# An answer that never comes, and nothing stored.
+HANGS = {"status": 500, "delay_ms": 600_000}
+
+
+def rss(pid: int) -> int:
+    return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+def cpu_seconds(pid: int) -> float:
+    fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def metric(port: int, name: str) -> float:
+    """The sum of a metric's samples; of an agent that does not listen yet, none."""
+    try:
+        text = get(f"http://127.0.0.1:{port}/metrics")
+    except urllib.error.URLError:
+        return 0.0
+    found = [line.rsplit(" ", 1)[1] for line in text.splitlines() if line.split("{")[0].split(" ")[0] == name]
+    return sum(float(value) for value in found)
+
+
+def with_server(config: str, port: int) -> str:
+    return config.replace("server: {disable: true}",
+                          f"server: {{http_listen_address: 127.0.0.1, http_listen_port: {port}}}")
+
+
+def test_an_outage_costs_neither_memory_nor_cpu_and_what_waited_drains_fairly(tmp_path):
+    port = free_ports(1)[0]
+    pods = Pods(tmp_path / "pods")
+    manifest = tmp_path / "written.json"
+    client = "    timeout: 2s\n    backoff_config: {min_period: 100ms, max_period: 500ms}\n"
+    with Sink("--verify") as sink:
+        sink.control(**HANGS)
+        config = with_server(pod_config(sink.push_url, pods.root, client=client), port)
+        writers = subprocess.Popen([str(PODGEN), str(pods.root), "--pods=20", "--rate=10MB/s", "--seconds=14", "--sequence",
+                                    "--rotate-every-ms=2000", "--keep=3", f"--manifest={manifest}"])
+        try:
+            with Agent(config, tmp_path / "a", f"-memory-limit={BUDGET_MIB}MiB") as agent:
+                wait_for(lambda: metric(port, "sluice_budget_waits_total") > 0, "the budget is used up", 20)
+                pid = agent.process.pid
+                began, used, most = time.monotonic(), cpu_seconds(pid), 0
+                while time.monotonic() - began < 4:
+                    most = max(most, rss(pid))
+                    time.sleep(0.05)
+                share = (cpu_seconds(pid) - used) / (time.monotonic() - began)
+                print(f"\nLoki away: {most / MIB:.1f} MiB of memory, {share:.3f} of a core", flush=True)
+                assert most < (BUDGET_MIB + 32) * MIB
+                assert share < 0.08
+                assert metric(port, "sluice_read_bytes_total") < 200 * MIB  # it waits, and does not read on
+                assert writers.wait(timeout=60) == 0
+                fresh = pods.file("fresh-1")
+                pods.write(fresh, *(f"seq=77:{i}:0" for i in range(100)))
+                written = json.loads(manifest.read_text())["lines"] + 100
+
+                # Every answer takes a while, so that what comes first can be told.
+                sink.control(delay_ms=20)
+
+                def fresh_lines() -> int:
+                    return sum(writer["lines"] for writer in sink.stats()["writers"] if writer["writer"] == 77)
+
+                wait_for(lambda: fresh_lines() == 100, "the new pod's lines", 60)
+                at_fresh = sink.stats()["marks"]
+                wait_for(lambda: sink.stats()["marks"] >= written, f"{written} lines", 120)
+                stats = sink.stats()
+                print(f"the new pod was served after {at_fresh} of {written} lines", flush=True)
+                assert at_fresh < written * 0.9, "the new pod had to wait for the backlog"
+                assert stats["missing"] == 0 and stats["reordered"] == 0 and stats["duplicates"] == 0
+                assert metric(port, "sluice_lost_lines_total") == 0
+                assert most < (BUDGET_MIB + 32) * MIB
+                assert agent.stop() == 0
+        finally:
+            writers.kill()
+            writers.wait()
+
+
+def test_shutdown_is_bounded_though_loki_hangs_and_loses_nothing(tmp_path):
+    pods = Pods(tmp_path / "pods")
+    path = pods.file("slow-1")
+    pods.write(path, *(f"seq=1:{i}:0" for i in range(1000)))
+    with Sink("--verify") as sink:
+        sink.control(**HANGS)
+        agent = Agent(pod_config(sink.push_url, pods.root), tmp_path / "a", "-shutdown-timeout=1s")
+        agent.start()
+        wait_for(lambda: sink.stats()["requests"] > 0, "a push that hangs")
+        began = time.monotonic()
+        assert agent.stop() == 0
+        assert time.monotonic() - began < 5
+        post(sink.address + "/control", "{}")
+        with agent:
+            wait_for(lambda: sink.stats()["marks"] == 1000, "all lines after the restart")
+            assert agent.stop() == 0
+        stats = sink.stats()
+        assert stats["duplicates"] == 0 and stats["missing"] == 0
+
+
+def test_shutdown_waits_for_a_slow_loki_that_answers_in_time(tmp_path):
+    pods = Pods(tmp_path / "pods")
+    pods.write(pods.file("slow-2"), *(f"seq=1:{i}:0" for i in range(1000)))
+    with Sink("--verify", "--delay-ms=1000") as sink:
+        agent = Agent(pod_config(sink.push_url, pods.root), tmp_path / "a", "-shutdown-timeout=20s")
+        agent.start()
+        wait_for(lambda: sink.stats()["requests"] > 0, "a push")
+        assert agent.stop() == 0
+        with agent:  # what was answered is known
+            pods.write(pods.file("slow-2"), "seq=1:1000:0")
+            wait_for(lambda: sink.stats()["marks"] == 1001, "the last line")
+            assert agent.stop() == 0
+        assert sink.stats()["duplicates"] == 0
+
+
+def test_a_second_agent_on_the_same_positions_is_refused(tmp_path):
+    pods = Pods(tmp_path / "pods")
+    pods.write(pods.file("two-1"), "hello")
+    with Sink() as sink, Agent(pod_config(sink.push_url, pods.root), tmp_path / "a") as first:
+        wait_for(lambda: sink.stats()["entries"] == 1, "the line")
+        second = subprocess.run([str(AGENT), f"--config.file={first.config}", f"--positions.file={first.positions}"],
+                                capture_output=True, text=True, timeout=30, check=False)
+        assert second.returncode == 1
+        assert "another agent is using the positions file" in second.stdout + second.stderr
+        pods.write(pods.file("two-1"), "the first goes on")
+        wait_for(lambda: sink.stats()["entries"] == 2, "the second line")
+        assert first.alive()
+
+
+def test_an_excluded_pod_is_never_opened_and_explain_says_why(tmp_path):
+    port = free_ports(1)[0]
+    pods = Pods(tmp_path / "pods")
+    secret = pods.file("dns-1", namespace="kube-system")
+    pods.write(secret, "secret")
+    pods.write(pods.file("web-1"), "hello")
+    with Sink() as sink:
+        config = with_server(pod_config(sink.push_url, pods.root), port)
+        rule = "    relabel_configs:\n      - {source_labels: [__meta_kubernetes_namespace], regex: kube-.*, action: drop}\n"
+        config = config.replace("    pipeline_stages:", rule + "    pipeline_stages:")
+        line = config.splitlines().index(next(text for text in config.splitlines() if "action: drop" in text)) + 1
+        with Agent(config, tmp_path / "a") as agent:
+            wait_for(lambda: sink.stats()["entries"] == 1, "the line")
+            pods.write(secret, "more")
+            pods.write(pods.file("web-1"), "again")
+            wait_for(lambda: sink.stats()["entries"] == 2, "the second line")
+            opened = {os.readlink(link) for link in Path(f"/proc/{agent.process.pid}/fd").iterdir() if link.is_symlink()}
+            assert str(pods.file("web-1")) in opened and str(secret) not in opened
+            said = json.loads(get(f"http://127.0.0.1:{port}/api/explain?pod=kube-system/dns-1"))
+            assert said["links"][0]["state"] == "broken"
+            assert f"{secret} is excluded: dropped by the relabelling rule at line {line}" in said["verdict"]
+            assert agent.stop() == 0
