@@ -237,6 +237,11 @@ Status Agent::Impl::Start() {
   for (uint32_t i = 0; i < static_cast<uint32_t>(line.lanes); ++i) {
     lanes.push_back(std::make_unique<LaneThread>(LaneOptionsOf(*settings, i), budget, *pusher, *observer, clock));
   }
+  if (settings->limits.loss_marker) {
+    observer->AnnounceLosses([this](LabelMap labels, std::string text) {
+      lanes[0]->lane().Announce(std::move(labels), std::move(text));
+    });
+  }
   router.Use(lanes);
   deliveries.Use(lanes);
   if (Status tailing = StartTailer(); !tailing) return tailing;

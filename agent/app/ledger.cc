@@ -5,8 +5,8 @@
 
 namespace agent::app {
 
-void Ledger::Lose(std::string_view pod, std::string_view reason, uint64_t lines, uint64_t bytes,
-                  std::string_view detail, bool intended, MonoTime now, WallNanos wall) {
+std::optional<Ledger::Sum> Ledger::Lose(std::string_view pod, std::string_view reason, uint64_t lines, uint64_t bytes,
+                                        std::string_view detail, bool intended, MonoTime now, WallNanos wall) {
   const metrics::Labels labels = {{"reason", std::string(reason)}};
   registry_.GetCounter("sluice_lost_lines_total", "Lines not delivered, by reason", labels)
       .Add(static_cast<double>(lines));
@@ -25,12 +25,12 @@ void Ledger::Lose(std::string_view pod, std::string_view reason, uint64_t lines,
     entry.row.sum.bytes += bytes;
     entry.row.detail = detail;
     entry.row.last = wall;
-    if (intended) return;
+    if (intended) return std::nullopt;
     lost_.lines += lines;
     lost_.bytes += bytes;
     entry.unlogged.lines += lines;
     entry.unlogged.bytes += bytes;
-    if (!fresh && now - entry.logged < kLogEvery) return;
+    if (!fresh && now - entry.logged < kLogEvery) return std::nullopt;
     entry.logged = now;
     to_log = std::exchange(entry.unlogged, Sum{});
   }
@@ -39,6 +39,7 @@ void Ledger::Lose(std::string_view pod, std::string_view reason, uint64_t lines,
                                    {"lines", to_log.lines},
                                    {"bytes", to_log.bytes},
                                    {"detail", detail}});
+  return to_log;
 }
 
 std::vector<Ledger::Row> Ledger::Rows() const {

@@ -115,7 +115,11 @@ void AgentObserver::Abandoned(const TailedFile&, uint64_t) {
 
 void AgentObserver::Lost(const source::Loss& loss) {
   const std::string pod = loss.file != nullptr ? PodOfFile(*loss.file) : loss.path;
-  ledger_.Lose(pod, source::NameOf(loss.reason), 0, loss.bytes, loss.path, false, clock_.Now(), clock_.Wall());
+  const auto said =
+      ledger_.Lose(pod, source::NameOf(loss.reason), 0, loss.bytes, loss.path, false, clock_.Now(), clock_.Wall());
+  if (!said || announce_ == nullptr || loss.file == nullptr) return;
+  announce_(loss.file->labels, "sluice: " + std::to_string(said->bytes) + " bytes of " + loss.path +
+                                   " were lost before they were read (" + source::NameOf(loss.reason) + ")");
 }
 
 }  // namespace agent::app

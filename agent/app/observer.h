@@ -5,6 +5,7 @@
 
 #include <atomic>
 #include <memory>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -32,6 +33,9 @@ class AgentObserver final : public flow::Observer, public source::LossObserver {
   void Abandoned(const TailedFile& file, uint64_t unread) override;
   void Lost(const source::Loss& loss) override;
 
+  // Where an entry about a loss goes (limits_config.loss_marker); before the threads start.
+  void AnnounceLosses(std::function<void(LabelMap, std::string)> announce) { announce_ = std::move(announce); }
+
   // Wall time of the last batch that Loki stored; 0 = none yet.
   void Out(uint32_t lane, const std::vector<Record*>& records, MonoTime now) override;
   admin::TailHub& tail() { return tail_; }
@@ -54,6 +58,7 @@ class AgentObserver final : public flow::Observer, public source::LossObserver {
   metrics::Registry& registry_;
   Clock& clock_;
   std::vector<ClientNames> clients_;
+  std::function<void(LabelMap, std::string)> announce_;
   metrics::Histogram& delivery_seconds_;
   label::Policy policy_;
   label::Shares shares_;

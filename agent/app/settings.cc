@@ -70,6 +70,13 @@ void DecodeLimits(const config::Node* node, Limits& out, Diagnostics& diagnostic
   reader.Bytes("max_line_size", out.max_line_size);
   reader.Bool("max_line_size_truncate", out.max_line_size_truncate);
   reader.Bytes("pinned_bytes", out.pinned_bytes);
+  reader.Bool("loss_marker", out.loss_marker);
+  reader.Bytes("container_log_max_size", out.container_log_max_size);
+  int64_t files = static_cast<int64_t>(out.container_log_max_files);
+  if (reader.Int("container_log_max_files", files) && files < 2) {
+    reader.Error("container_log_max_files", "must be at least 2, as for the kubelet");
+  }
+  out.container_log_max_files = static_cast<uint64_t>(std::max<int64_t>(files, 2));
   label::Decode(reader, out.policy);
   label::Decode(reader, out.share);
   reader.Finish();

@@ -27,6 +27,10 @@ struct Limits {
   uint64_t max_line_size = 0;
   bool max_line_size_truncate = false;
   uint64_t pinned_bytes = 1024ULL * 1024 * 1024;
+  bool loss_marker = false;  // an entry in the pod's own log where bytes were lost
+  // The kubelet's settings of these names; only the time to loss depends on them.
+  uint64_t container_log_max_size = 10ULL * 1024 * 1024;
+  uint64_t container_log_max_files = 5;
   label::PolicyOptions policy;
   label::ShareOptions share;
 };

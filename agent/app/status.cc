@@ -240,6 +240,10 @@ std::vector<admin::PodDetail> AgentStatus::MakePods() const {
     if (!container.empty() && std::find(containers.begin(), containers.end(), container) == containers.end()) {
       containers.push_back(container);
     }
+    if (view.seconds_to_loss) {
+      auto& nearest = pod.summary.seconds_to_loss;
+      nearest = std::min(nearest.value_or(*view.seconds_to_loss), *view.seconds_to_loss);
+    }
     if (view.state == source::FileState::kUnreadable) {
       pod.summary.trouble = {admin::Trouble::Severity::kCritical, "unreadable", view.path + ": " + view.trouble};
     }
@@ -281,6 +285,8 @@ admin::NodeSummary AgentStatus::MakeNode() const {
     ++node.pods;
     node.files += pod.files.size();
     node.lag_bytes += pod.summary.lag_bytes;
+    const std::optional<double>& to_loss = pod.summary.seconds_to_loss;
+    if (to_loss) node.seconds_to_loss = std::min(node.seconds_to_loss.value_or(*to_loss), *to_loss);
   }
   node.files_active = node.files;
   node.streams = parts_.observer.policy().Snapshot().streams;

@@ -81,45 +81,40 @@ void Lane::BuildBatchers() {
 
 // -- inbox --
 
-void Lane::Add(std::shared_ptr<TailedFile> file) {
+template <class Change>
+void Lane::Post(Change change) {
   {
     MutexLock lock(inbox_mutex_);
-    inbox_.added.push_back(std::move(file));
+    change(inbox_);
   }
   wake_();
+}
+
+void Lane::Add(std::shared_ptr<TailedFile> file) {
+  Post([&](Inbox& inbox) { inbox.added.push_back(std::move(file)); });
 }
 
 void Lane::Readable(const std::shared_ptr<TailedFile>& file) {
-  {
-    MutexLock lock(inbox_mutex_);
-    inbox_.readable.push_back(file);
-  }
-  wake_();
+  Post([&](Inbox& inbox) { inbox.readable.push_back(file); });
 }
 
 void Lane::Settled(Delivery delivery) {
-  {
-    MutexLock lock(inbox_mutex_);
-    inbox_.settled.push_back(std::move(delivery));
-  }
-  wake_();
+  Post([&](Inbox& inbox) { inbox.settled.push_back(std::move(delivery)); });
+}
+
+void Lane::Announce(LabelMap labels, std::string line) {
+  Post([&](Inbox& inbox) { inbox.announcements.emplace_back(std::move(labels), std::move(line)); });
 }
 
 void Lane::Stop(bool flush_held) {
-  {
-    MutexLock lock(inbox_mutex_);
-    inbox_.stop = true;
-    inbox_.flush_held = flush_held;
-  }
-  wake_();
+  Post([&](Inbox& inbox) {
+    inbox.stop = true;
+    inbox.flush_held = flush_held;
+  });
 }
 
 void Lane::Reconfigure(LaneOptions options) {
-  {
-    MutexLock lock(inbox_mutex_);
-    inbox_.reconfigure = std::make_unique<LaneOptions>(std::move(options));
-  }
-  wake_();
+  Post([&](Inbox& inbox) { inbox.reconfigure = std::make_unique<LaneOptions>(std::move(options)); });
 }
 
 void Lane::TakeInbox() {
@@ -137,6 +132,14 @@ void Lane::TakeInbox() {
       pipelines_.push_back(std::make_unique<PipelineState>(options_.pipelines[i]));
     }
     BuildBatchers();
+  }
+  for (const auto& [labels, line] : inbox.announcements) {
+    Record& record = *batch_.Append();
+    record.line = line;
+    record.time = wall_;
+    record.labels = interner_.Intern(labels);
+    for (const auto& batcher : batchers_) batcher->Add(batch_.records(), now_);
+    batch_.Reset();
   }
   for (auto& file : inbox.added) Accept(std::move(file));
   for (const auto& file : inbox.readable) {
@@ -398,14 +401,17 @@ void Lane::RunBatch(PipelineState& pipeline) {
     if (!pipeline.chain.empty()) pipeline.chain.Process(records, context);
     observer_.Finalize(options_.index, records, context);
     pipeline.paused_until = std::max(pipeline.paused_until, context.pause_until);
-    if (!records.empty()) {
-      for (const auto& batcher : batchers_) batcher->Add(records, now_);
-      observer_.Out(options_.index, records, now_);
-      stats_.records_out.fetch_add(records.size(), std::memory_order_relaxed);
-    }
+    Ship(records);
   }
   batch_.Reset();
   if (interner_.size() > sweep_at_) SweepLabels();
+}
+
+void Lane::Ship(std::vector<Record*>& records) {
+  if (records.empty()) return;
+  for (const auto& batcher : batchers_) batcher->Add(records, now_);
+  observer_.Out(options_.index, records, now_);
+  stats_.records_out.fetch_add(records.size(), std::memory_order_relaxed);
 }
 
 void Lane::FlushPipelines(bool all) {
@@ -415,11 +421,7 @@ void Lane::FlushPipelines(bool all) {
     auto& records = batch_.records();
     pipeline->chain.Flush(records, context, all);
     observer_.Finalize(options_.index, records, context);
-    if (!records.empty()) {
-      for (const auto& batcher : batchers_) batcher->Add(records, now_);
-      observer_.Out(options_.index, records, now_);
-      stats_.records_out.fetch_add(records.size(), std::memory_order_relaxed);
-    }
+    Ship(records);
     batch_.Reset();
   }
 }

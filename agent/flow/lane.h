@@ -68,6 +68,9 @@ class Lane final : public FileSink, public DeliverySink, private PushSink {
   void Add(std::shared_ptr<TailedFile> file) override;
   void Readable(const std::shared_ptr<TailedFile>& file) override;
   void Settled(Delivery delivery) override;
+  // An entry of the agent's own, past pipelines and policies. It holds no position: a
+  // crash may lose it.
+  void Announce(LabelMap labels, std::string line);
   // Read no more; close every batch. Records kept back stay in their files, unless
   // `flush_held` (standard input, dry run).
   void Stop(bool flush_held);
@@ -94,11 +97,14 @@ class Lane final : public FileSink, public DeliverySink, private PushSink {
     std::vector<std::shared_ptr<TailedFile>> added;
     std::vector<std::shared_ptr<TailedFile>> readable;
     std::vector<Delivery> settled;
+    std::vector<std::pair<LabelMap, std::string>> announcements;
     std::unique_ptr<LaneOptions> reconfigure;
     bool stop = false;
     bool flush_held = false;
   };
 
+  template <class Change>
+  void Post(Change change);
   void Send(std::unique_ptr<PushBatch> batch) override;  // from the batchers
   void TakeInbox();
   void BuildBatchers();
@@ -116,6 +122,7 @@ class Lane final : public FileSink, public DeliverySink, private PushSink {
   void EndOfFile(FileState& file);
   void Retire(Chain& chain);
   void RunBatch(PipelineState& pipeline);
+  void Ship(std::vector<Record*>& records);
   void FlushPipelines(bool all);
   void SweepLabels();
   stage::StageContext Context();

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -37,6 +38,8 @@ struct FileView {
   FileState state = FileState::kFollowed;
   std::string trouble;
   int sys_errno = 0;
+  // Until rotation deletes bytes that are not stored, at the rate of writing.
+  std::optional<double> seconds_to_loss = std::nullopt;
   std::vector<GenerationView> generations;  // oldest first
 };
 

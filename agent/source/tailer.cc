@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/source/tailer.h"
 
+#include <limits>
+
 #include "agent/core/log.h"
 #include "agent/source/internal/tailer_impl.h"
 
@@ -14,6 +16,10 @@ TailerMetrics TailerMetrics::In(metrics::Registry& registry) {
   made.pinned_bytes =
       &registry.GetGauge("sluice_pinned_bytes", "Bytes of deleted files that are kept open until they are stored.");
   made.unreadable = &registry.GetGauge("sluice_unreadable_files", "Files that match a target and cannot be read.");
+  made.seconds_to_loss = &registry.GetGauge(
+      "sluice_seconds_to_loss",
+      "Until rotation deletes bytes that are not stored, at the rate of writing; of the file that is nearest. +Inf: none.");
+  made.seconds_to_loss->Set(std::numeric_limits<double>::infinity());
   made.overflows = &registry.GetCounter("sluice_inotify_overflows_total",
                                         "Overflows of the inotify queue; everything is looked at again then.");
   made.rotations = &registry.GetCounter("sluice_file_rotations_total", "Files renamed, replaced or deleted.");

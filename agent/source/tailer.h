@@ -46,6 +46,9 @@ struct TailerOptions {
   Duration poll_period = std::chrono::milliseconds(250);  // file_watch_config, where inotify cannot work
   Duration longest_poll = std::chrono::milliseconds(250);
   uint64_t pinned_bytes = uint64_t{1} << 30;              // limits_config.pinned_bytes
+  // The kubelet's containerLogMaxSize and containerLogMaxFiles, for the time to loss.
+  uint64_t log_max_size = uint64_t{10} << 20;             // limits_config.container_log_max_size
+  uint64_t log_max_files = 5;                             // limits_config.container_log_max_files
   // How a scrape config's files are packed, by its index; missing = not at all.
   struct Unpacking {
     Packing packing = Packing::kPlain;
@@ -60,6 +63,7 @@ struct TailerMetrics {
   metrics::Gauge* polled = nullptr;
   metrics::Gauge* pinned_bytes = nullptr;
   metrics::Gauge* unreadable = nullptr;
+  metrics::Gauge* seconds_to_loss = nullptr;
   metrics::Counter* overflows = nullptr;
   metrics::Counter* rotations = nullptr;
   metrics::Counter* truncations = nullptr;

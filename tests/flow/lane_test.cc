@@ -229,6 +229,17 @@ TEST_F(LaneTest, RefusedLinesAreSettledAndReported) {
   EXPECT_EQ(file.tailed->committed_offset, file.bytes->text.size());
 }
 
+TEST_F(LaneTest, WhatTheAgentAnnouncesGoesToEveryClientPastThePipeline) {
+  Make("[cri: {}, {drop: {expression: '.*'}}]", {}, 2);
+  File file = Add(1, Cri("dropped"));
+  Run();
+  lane_->Announce({{"pod", "web"}}, "sluice: something was lost");
+  StoreAll();
+  EXPECT_EQ(stored_["{pod=\"web\"}"], (Lines{"sluice: something was lost", "sluice: something was lost"}));
+  EXPECT_EQ(stored_.size(), 1u);
+  EXPECT_EQ(file.tailed->committed_offset, file.bytes->text.size());
+}
+
 TEST_F(LaneTest, GenerationsOfAPathAreReadInOrder) {
   Make();
   File first = Add(1, Cri("1") + Cri("2"));

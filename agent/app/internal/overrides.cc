@@ -143,6 +143,8 @@ void ApplyOverrides(const CommandLine& line, const std::string& loki_url, Settin
   if (set("max-line-size")) limits.max_line_size = o.max_line_size;
   if (set("max-line-size-truncate")) limits.max_line_size_truncate = o.max_line_size_truncate;
   settings.tail.pinned_bytes = limits.pinned_bytes;
+  settings.tail.log_max_size = limits.container_log_max_size;
+  settings.tail.log_max_files = limits.container_log_max_files;
   ApplyServer(line, settings.server, diagnostics);
 }
 

@@ -51,7 +51,10 @@ std::string Sentence(const FileView& view) {
 
 std::vector<FileView> Tailer::Impl::Files() const {
   std::vector<FileView> views;
-  for (const auto& [path, chain] : chains_) views.push_back(ViewOf(*chain));
+  for (const auto& [path, chain] : chains_) {
+    views.push_back(ViewOf(*chain));
+    views.back().seconds_to_loss = SecondsToLoss(*chain);
+  }
   return views;
 }
 

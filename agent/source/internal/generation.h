@@ -93,6 +93,8 @@ struct Chain {  // a path that a target's pattern matches
   bool vanished = false;  // the path leads nowhere
   std::optional<SavedPosition> resume;  // of the file that is at the path now
   MonoTime wait_until{};  // initial_delay
+  uint64_t written = 0;   // since the last sync
+  double rate = 0;        // bytes per second, of the last syncs
   // Why it is not read: unreadable (with a retry), or ignored.
   std::string trouble;
   int sys_errno = 0;

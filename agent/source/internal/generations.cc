@@ -168,6 +168,7 @@ void Tailer::Impl::Inspect(Generation& generation, bool check_head) {
   }
   if (stat->size == generation.size) return;
   const bool first_bytes = generation.size == 0;
+  if (grown) generation.chain->written += stat->size - generation.size;
   generation.size = stat->size;
   generation.file->size.store(stat->size, std::memory_order_relaxed);
   generation.last_growth = now_;

@@ -2,6 +2,7 @@
 // What happens by the clock: hot directories, files on their way out, polling, retries,
 // the periodic look at everything, saving.
 #include <algorithm>
+#include <limits>
 
 #include "agent/source/internal/rotated_names.h"
 #include "agent/source/internal/tailer_impl.h"
@@ -176,18 +177,22 @@ void Tailer::Impl::TickSync() {
   }
   RecoverOrphans();
   GiveUpUnclaimed();
+  UpdateRates();
   UpdateMetrics();
 }
 
 void Tailer::Impl::UpdateMetrics() {
   size_t open = 0, unreadable = 0;
+  double to_loss = std::numeric_limits<double>::infinity();
   for (const auto& [path, chain] : chains_) {
+    to_loss = std::min(to_loss, SecondsToLoss(*chain).value_or(to_loss));
     if (!chain->generations.empty()) ++open;
     if (!chain->trouble.empty() && !chain->ignored) ++unreadable;
   }
   const TailerMetrics& metrics = parts_.metrics;
   Show(metrics.active_files, static_cast<double>(open));
   Show(metrics.unreadable, static_cast<double>(unreadable));
+  Show(metrics.seconds_to_loss, to_loss);
   Show(metrics.watches, static_cast<double>(tree_.watches()));
   Show(metrics.polled, tree_.any_polled() ? 1 : 0);
   Show(metrics.pinned_bytes, static_cast<double>(pinned_));

@@ -7,6 +7,7 @@
 //   recover.cc      after a restart: where saved positions continue
 //   rhythm.cc       ticks: hot directories, lingering, polling, retries
 //   save.cc         positions out
+//   time_to_loss.cc how long unread bytes will live
 //   explain.cc      for people
 // io thread only.
 #pragma once
@@ -209,6 +210,10 @@ class Tailer::Impl final : public TreeListener {
   void TickSave();
   void UpdateMetrics();
 
+  // -- time_to_loss.cc --
+  void UpdateRates();
+  std::optional<double> SecondsToLoss(const Chain& chain) const;
+
   // -- save.cc --
   bool AnythingToSave() const;
   bool AnythingUnderway() const;  // a file has more than its lane has committed
@@ -251,6 +256,7 @@ class Tailer::Impl final : public TreeListener {
   MonoTime next_sync_;
   MonoTime next_save_;
   uint32_t syncs_ = 0;
+  MonoTime rates_at_{};
   MonoTime last_events_{};
   int event_burst_ = 0;
   uint64_t pinned_ = 0;
