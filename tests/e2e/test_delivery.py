@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -101,6 +103,40 @@ def test_after_kills_a_query_returns_every_line_once(loki, tmp_path):
         pod = path.parent.parent.name.split("_")[1]
         lines = [entry.line for entry in stored(loki, pod)]
         assert lines == [line.split(" F ", 1)[1] for line in path.read_text().splitlines()]
+
+
+def test_after_kills_amid_rotation_a_query_returns_every_line_once(loki, tmp_path):
+    """Files are renamed, packed and removed as the kubelet does it, also while the agent is down."""
+    manifest = tmp_path / "written.json"
+    root = tmp_path / "pods"
+    root.mkdir()
+    writers = subprocess.Popen([str(PODGEN), str(root), "--pods=4", "--rate=400KB/s", "--seconds=10", "--sequence",
+                                "--rotate-every-ms=1000", "--keep=10", "--kind=mixed", "--seed=3",
+                                "--name-prefix=turn-", f"--manifest={manifest}"])
+    agent = Agent(pod_config(loki.push_url, root), tmp_path / "a")
+    try:
+        kills = 0
+        while writers.poll() is None:
+            agent.start()
+            time.sleep(0.8)
+            agent.kill()
+            kills += 1
+            time.sleep(0.05 if kills % 2 else 1.2)
+        assert writers.returncode == 0
+        packed = [path.name for path in root.rglob("*.gz")]
+        written = json.loads(manifest.read_text())["writers"]
+        assert kills >= 5 and packed and all(writer["rotations"] >= 5 for writer in written)
+        total = sum(writer["lines"] for writer in written)
+        with agent:
+            wait_for(lambda: loki.count('{pod=~"turn-.*"}') >= total, f"{total} lines in Loki", 60)
+            assert agent.stop() == 0
+    finally:
+        writers.kill()
+        writers.wait()
+    for writer in written:
+        numbers = [int(found.group(1)) for entry in stored(loki, writer["pod"])
+                   if (found := re.search(r"seq=\d+:(\d+):", entry.line))]
+        assert sorted(numbers) == list(range(writer["lines"])), f"{writer['pod']}: {len(numbers)} of {writer['lines']}"
 
 
 def test_a_refused_stream_stands_beside_one_that_is_taken(tmp_path):

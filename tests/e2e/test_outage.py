@@ -96,6 +96,43 @@ def test_an_outage_costs_neither_memory_nor_cpu_and_what_waited_drains_fairly(tm
             writers.wait()
 
 
+def test_what_the_pinned_budget_gives_up_is_counted_exactly_and_marked(tmp_path):
+    port = free_ports(1)[0]
+    pods = Pods(tmp_path / "pods")
+    path = pods.file("gone-1")
+    lines = 60_000
+    pods.write(path, *(f"{i:06d} " + "x" * 100 for i in range(lines)))
+    size = path.stat().st_size
+    client = "    timeout: 2s\n    backoff_config: {min_period: 100ms, max_period: 500ms}\n"
+    extra = "limits_config: {pinned_bytes: 100KiB, loss_marker: true}\n"
+    with Sink("--keep-lines=1") as sink:
+        sink.control(**HANGS)
+        config = with_server(pod_config(sink.push_url, pods.root, client=client, extra=extra), port)
+        with Agent(config, tmp_path / "a", "-memory-limit=1MiB") as agent:
+            wait_for(lambda: metric(port, "sluice_budget_waits_total") > 0, "the budget is used up")
+            path.unlink()
+            wait_for(lambda: metric(port, "sluice_lost_bytes_total") > 0, "the loss")
+            sink.control()
+            lost = int(metric(port, "sluice_lost_bytes_total"))
+            arrived = size - lost  # bytes of the file
+
+            def streams() -> dict[str, dict]:
+                return {stream["labels"].get("stream", "none"): stream for stream in sink.streams()}
+
+            wait_for(lambda: "none" in streams() and "stdout" in streams() and
+                     streams()["stdout"]["entries"] * (size // lines) >= arrived - size // lines, "what had been read")
+            assert streams()["stdout"]["entries"] * (size // lines) == arrived
+            marker = streams()["none"]
+            assert marker["labels"] == {"namespace": "default", "pod": "gone-1", "container": "app",
+                                        "node_name": marker["labels"]["node_name"]}
+            assert marker["entries"] == 1
+            assert marker["last"][0]["line"] == \
+                f"sluice: {lost} bytes of {path} were lost before they were read (pinned_budget)"
+            rows = json.loads(get(f"http://127.0.0.1:{port}/api/ledger"))["by_pod"]
+            assert [(row["id"], row["reason"], row["bytes"]) for row in rows] == [("default/gone-1", "pinned_budget", lost)]
+            assert agent.stop() == 0
+
+
 def test_shutdown_is_bounded_though_loki_hangs_and_loses_nothing(tmp_path):
     pods = Pods(tmp_path / "pods")
     path = pods.file("slow-1")
