@@ -207,7 +207,7 @@ Result<std::unique_ptr<PodDiscovery>> Agent::Impl::MakePods() {
                             .surroundings = kube::RealSurroundings(),
                             .pods_root = line.pods_root,
                             .seed = std::random_device{}()};
-  return PodDiscovery::Make(*settings, std::move(parts), clock.Now());
+  return PodDiscovery::Make(settings, std::move(parts), clock.Now());
 }
 
 Status Agent::Impl::StartAdmin() {

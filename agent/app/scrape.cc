@@ -13,6 +13,8 @@
 namespace agent::app {
 namespace {
 
+constexpr std::string_view kPipelineJob = "pipeline ";  // before the name of a named pipeline
+
 // Set on what `pod_logs` found with kubernetes_sd_configs beside it.
 constexpr std::string_view kPodFiles = "__meta_sluice_pod_files";
 
@@ -68,25 +70,21 @@ void DecodePipelines(const config::Node& map, std::vector<ScrapeConfig>& out, Di
     diagnostics.AddError(map.place, "pipelines", "must be a map of names to lists of stages");
     return;
   }
-  std::map<std::string, uint32_t> names;
-  const size_t scrapes = out.size();
   for (const auto& [key, stages] : map.members) {
     ScrapeConfig named;
-    named.job = "pipeline " + key.scalar;
+    named.job = std::string(kPipelineJob) + key.scalar;
     named.path = "pipelines." + key.scalar;
     auto pipeline = stage::BuildPipeline(&stages, named.path, named.job, diagnostics, metrics);
     stage::AddPodMultiline(*pipeline);
     named.pipeline = std::move(pipeline);
-    names[key.scalar] = static_cast<uint32_t>(out.size());
     out.push_back(std::move(named));
   }
-  for (size_t i = 0; i < scrapes; ++i) out[i].named_pipelines = names;
 }
 
 // What the pod's annotations ask for. False: its logs are not wanted.
-bool ObeyWishes(const ScrapeConfig& scrape, Target& target, TargetOrFailure& out) {
+bool ObeyWishes(const PipelineNames& pipelines, Target& target, TargetOrFailure& out) {
   std::vector<std::string> names;
-  for (const auto& [name, index] : scrape.named_pipelines) names.push_back(name);
+  for (const auto& [name, index] : pipelines) names.push_back(name);
   kube::PodWishes wishes = kube::ReadWishes(out.discovered, names);
   out.problems = std::move(wishes.problems);
   if (wishes.exclude) {
@@ -94,7 +92,7 @@ bool ObeyWishes(const ScrapeConfig& scrape, Target& target, TargetOrFailure& out
     out.why = "its pod's annotation sluice.io/exclude says so";
     return false;
   }
-  if (!wishes.pipeline.empty()) target.pipeline = scrape.named_pipelines.at(wishes.pipeline);
+  if (!wishes.pipeline.empty()) target.pipeline = pipelines.at(wishes.pipeline);
   target.multiline_firstline = std::move(wishes.multiline_firstline);
   return true;
 }
@@ -180,8 +178,16 @@ std::vector<ScrapeConfig> DecodeScrapeConfigs(const config::Node* list, const co
   return out;
 }
 
+PipelineNames NamedPipelines(const std::vector<ScrapeConfig>& scrapes) {
+  PipelineNames out;
+  for (uint32_t i = 0; i < scrapes.size(); ++i) {
+    if (scrapes[i].path.starts_with("pipelines.")) out[scrapes[i].job.substr(kPipelineJob.size())] = i;
+  }
+  return out;
+}
+
 TargetOrFailure MakeTarget(const ScrapeConfig& scrape, uint32_t index, const DiscoveredTarget& discovered,
-                           const std::string& host_name) {
+                           const std::string& host_name, const PipelineNames& pipelines) {
   TargetOrFailure out;
   out.discovered = discovered.labels;
   label::Relabelled relabelled = label::Relabel(scrape.relabel, discovered.labels);
@@ -210,7 +216,7 @@ TargetOrFailure MakeTarget(const ScrapeConfig& scrape, uint32_t index, const Dis
   target->exclude = ValueOf(labels, "__path_exclude__");
   target->discovered = discovered.labels;
   target->filename_label = !scrape.pod_logs.enabled || !discovered.labels.contains(kPodFiles);
-  if (scrape.annotations && !ObeyWishes(scrape, *target, out)) return out;
+  if (scrape.annotations && !ObeyWishes(pipelines, *target, out)) return out;
   DropPrivateLabels(labels);
   target->labels = std::move(labels);
   out.target = std::move(target);

@@ -37,7 +37,6 @@ struct ScrapeConfig {
   // kubernetes_sd_configs. With `pod_logs` they only add labels to what that finds.
   std::vector<kube::PodDiscoveryOptions> kubernetes;
   bool annotations = false;  // wishes of pods are obeyed
-  std::map<std::string, uint32_t> named_pipelines;  // that a pod may choose, by index
   source::TailerOptions::Unpacking unpacking;  // decompression
 };
 
@@ -46,6 +45,10 @@ struct ScrapeConfig {
 std::vector<ScrapeConfig> DecodeScrapeConfigs(const config::Node* list, const config::Node* pipelines,
                                               const std::string& node_name, Diagnostics& diagnostics,
                                               metrics::Registry& metrics);
+
+// The pipelines that a pod may choose, and which scrape config stands for each.
+using PipelineNames = std::map<std::string, uint32_t>;
+PipelineNames NamedPipelines(const std::vector<ScrapeConfig>& scrapes);
 
 // -- from what was discovered to targets --
 
@@ -59,7 +62,7 @@ struct TargetOrFailure {
 
 // Relabels one discovered target of scrape config `index`.
 TargetOrFailure MakeTarget(const ScrapeConfig& scrape, uint32_t index, const DiscoveredTarget& discovered,
-                           const std::string& host_name);
+                           const std::string& host_name, const PipelineNames& pipelines = {});
 
 // The one target of `pod_logs`: its files get their labels from their paths, through
 // the scrape config's relabelling.

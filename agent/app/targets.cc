@@ -92,6 +92,7 @@ void Targets::Update(uint32_t index, std::vector<DiscoveredTarget> discovered, M
   const ScrapeConfig& scrape = settings_.scrapes[index];
   std::vector<std::shared_ptr<const Target>> targets;
   std::unordered_map<std::string, std::vector<const Target*>> by_path;
+  const PipelineNames pipelines = scrape.annotations ? NamedPipelines(settings_.scrapes) : PipelineNames();
   all_[index].clear();
   if (scrape.pod_logs.enabled && scrape.kubernetes.empty()) {
     TargetOrFailure pods;
@@ -100,7 +101,7 @@ void Targets::Update(uint32_t index, std::vector<DiscoveredTarget> discovered, M
     all_[index].push_back(std::move(pods));
   }
   for (const DiscoveredTarget& one : discovered) {
-    TargetOrFailure made = MakeTarget(scrape, index, one, settings_.host_name);
+    TargetOrFailure made = MakeTarget(scrape, index, one, settings_.host_name, pipelines);
     Report(made);
     // As in Promtail: of targets that are equal after relabelling (one for each port of
     // a container, mostly) one is followed.

@@ -27,6 +27,13 @@ bool IsDrained(const source::FileView& file) {
   });
 }
 
+// Whether they read the same labels; what they make of them does not matter here.
+bool ReadTheSame(const std::vector<label::RelabelRule>& a, const std::vector<label::RelabelRule>& b) {
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](const auto& one, const auto& other) {
+    return one.action == other.action && one.source_labels == other.source_labels && one.regex_text == other.regex_text;
+  });
+}
+
 // Labels of an API where there are any, those of the path where it says nothing.
 LabelMap Joined(std::optional<LabelMap> api, const PodDirectories::Container& container, const std::string& node_name) {
   LabelMap labels = api ? std::move(*api) : LabelMap{};
@@ -56,7 +63,8 @@ bool NeedsMetadata(const ScrapeConfig& scrape) {
 
 struct PodDiscovery::Watched {
   kube::PodDiscoveryOptions options;
-  std::vector<std::string> namespaces;  // with the own one
+  std::vector<label::RelabelRule> rules;  // that may read its labels
+  std::vector<std::string> namespaces;    // with the own one
   std::vector<uint32_t> scrapes;
   std::vector<DiscoveredTarget> targets;
   bool changed = true;
@@ -64,68 +72,112 @@ struct PodDiscovery::Watched {
   MonoTime down_since{};
   bool says_down = false;
   metrics::Gauge* path_labelled = nullptr;
+  std::unique_ptr<Watched> predecessor;  // until this one has read a whole list
   std::unique_ptr<kube::PodWatcher> watcher;  // last: its sink writes into the others
 
   bool LateAt(MonoTime now) const { return !up && now - down_since >= options.metadata_wait; }
+  const Watched& known() const { return predecessor != nullptr ? predecessor->known() : *this; }
+  std::optional<LabelMap> LabelsOf(const kube::PodPath& path) const {
+    auto labels = watcher->Labels(path.uid, path.container);
+    return !labels && predecessor != nullptr ? predecessor->LabelsOf(path) : labels;
+  }
 };
 
-PodDiscovery::PodDiscovery(const Settings& settings, Parts parts, MonoTime now)
-    : settings_(settings), parts_(std::move(parts)), now_(now) {}
+PodDiscovery::PodDiscovery(Parts parts, MonoTime now) : parts_(std::move(parts)), now_(now) {}
 
 PodDiscovery::~PodDiscovery() = default;
 
-Result<std::unique_ptr<PodDiscovery>> PodDiscovery::Make(const Settings& settings, Parts parts, MonoTime now) {
-  std::unique_ptr<PodDiscovery> made(new PodDiscovery(settings, std::move(parts), now));
-  if (Status added = made->AddWatched(now); !added) return Forward(added);
+Result<std::unique_ptr<PodDiscovery>> PodDiscovery::Make(std::shared_ptr<const Settings> settings, Parts parts,
+                                                         MonoTime now) {
+  std::unique_ptr<PodDiscovery> made(new PodDiscovery(std::move(parts), now));
+  if (Status used = made->Use(std::move(settings), now); !used) return Forward(used);
   return made;
 }
 
-Status PodDiscovery::AddWatched(MonoTime now) {
-  for (uint32_t i = 0; i < settings_.scrapes.size(); ++i) {
-    const ScrapeConfig& scrape = settings_.scrapes[i];
-    if (scrape.kubernetes.empty()) continue;
-    const std::string& root = scrape.pod_logs.enabled ? scrape.pod_logs.root : parts_.pods_root;
-    directories_.try_emplace(root, parts_.fs, root);
+// One for each distinct entry, not begun.
+std::vector<std::unique_ptr<PodDiscovery::Watched>> PodDiscovery::Wanted() const {
+  std::vector<std::unique_ptr<Watched>> out;
+  for (uint32_t i = 0; i < settings_->scrapes.size(); ++i) {
+    const ScrapeConfig& scrape = settings_->scrapes[i];
     for (const kube::PodDiscoveryOptions& options : scrape.kubernetes) {
-      const auto same = std::find_if(watched_.begin(), watched_.end(),
-                                     [&](const auto& one) { return one->options == options; });
-      Watched& watched = same != watched_.end() ? **same : *watched_.emplace_back(std::make_unique<Watched>());
+      auto same = std::find_if(out.begin(), out.end(), [&](const auto& one) { return one->options == options; });
+      if (same == out.end()) same = out.insert(out.end(), std::make_unique<Watched>());
+      Watched& watched = **same;
       watched.options = options;
       watched.scrapes.push_back(i);
+      watched.rules.insert(watched.rules.end(), scrape.relabel.begin(), scrape.relabel.end());
     }
   }
-  for (const auto& one : watched_) {
-    Watched& watched = *one;
-    auto access = kube::FindCluster(watched.options, parts_.surroundings);
-    const ScrapeConfig& first = settings_.scrapes[watched.scrapes.front()];
-    if (!access) return Fail(Code::kConfig, first.path + ".kubernetes_sd_configs: " + access.error().what);
-    watched.namespaces = access->namespaces;
-    watched.down_since = now;
-    watched.path_labelled = &parts_.registry.GetGauge(
-        "sluice_kubernetes_path_labelled_containers",
-        "Containers that are labelled from their paths because Kubernetes has not named their pods", {{"job", first.job}});
-    kube::PodWatcherOptions options;
-    options.discovery = watched.options;
-    options.access = std::move(*access);
-    options.scrape_configs = {0};
-    options.job = first.job;
-    options.in_use = [this](std::string_view uid) { return InUse(uid); };
-    options.wanted = [this, &watched](std::string_view name) {
-      if (kube::IsWish(name)) return watched.options.annotations;
-      return std::any_of(watched.scrapes.begin(), watched.scrapes.end(), [&](uint32_t scrape) {
-        const auto& rules = settings_.scrapes[scrape].relabel;
-        return std::any_of(rules.begin(), rules.end(), [&](const auto& rule) { return CanRead(rule, name); });
-      });
-    };
-    options.seed = ++parts_.seed;
-    watched.watcher = std::make_unique<kube::PodWatcher>(
-        std::move(options), parts_.http, parts_.registry,
-        [&watched](uint32_t, std::vector<DiscoveredTarget> targets) {
-          watched.targets = std::move(targets);
-          watched.changed = true;
-        },
-        parts_.wake);
+  return out;
+}
+
+// Goes on with the watcher of an equal entry, or stands behind the one that its scrape
+// config had before.
+void PodDiscovery::Succeed(Watched& watched, std::vector<std::unique_ptr<Watched>>& old) {
+  const auto same = std::find_if(old.begin(), old.end(), [&](const auto& one) {
+    return one != nullptr && one->options == watched.options && ReadTheSame(one->rules, watched.rules);
+  });
+  const auto shares = [&](const auto& one) {
+    return one != nullptr && std::find(one->scrapes.begin(), one->scrapes.end(), watched.scrapes.front()) != one->scrapes.end();
+  };
+  const auto before = same != old.end() ? same : std::find_if(old.begin(), old.end(), shares);
+  if (before != old.end()) watched.predecessor = std::move(*before);
+}
+
+Status PodDiscovery::Use(std::shared_ptr<const Settings> settings, MonoTime now) {
+  settings_ = std::move(settings);
+  for (const ScrapeConfig& scrape : settings_->scrapes) {
+    const std::string& root = scrape.pod_logs.enabled ? scrape.pod_logs.root : parts_.pods_root;
+    if (!scrape.kubernetes.empty()) directories_.try_emplace(root, parts_.fs, root);
   }
+  std::vector<std::unique_ptr<Watched>> old = std::exchange(watched_, {});
+  Status first_error;
+  for (std::unique_ptr<Watched>& watched : Wanted()) {
+    Succeed(*watched, old);
+    Watched* before = watched->predecessor.get();
+    if (before != nullptr && before->options == watched->options && ReadTheSame(before->rules, watched->rules)) {
+      before->scrapes = watched->scrapes;
+      before->changed = true;
+      watched_.push_back(std::move(watched->predecessor));
+      continue;
+    }
+    if (Status begun = Begin(*watched, now); !begun) {
+      if (first_error) first_error = std::move(begun);
+      continue;
+    }
+    watched_.push_back(std::move(watched));
+  }
+  return first_error;
+}
+
+Status PodDiscovery::Begin(Watched& watched, MonoTime now) {
+  auto access = kube::FindCluster(watched.options, parts_.surroundings);
+  const ScrapeConfig& first = settings_->scrapes[watched.scrapes.front()];
+  if (!access) return Fail(Code::kConfig, first.path + ".kubernetes_sd_configs: " + access.error().what);
+  watched.namespaces = access->namespaces;
+  watched.down_since = now;
+  watched.path_labelled = &parts_.registry.GetGauge(
+      "sluice_kubernetes_path_labelled_containers",
+      "Containers that are labelled from their paths because Kubernetes has not named their pods", {{"job", first.job}});
+  kube::PodWatcherOptions options;
+  options.discovery = watched.options;
+  options.access = std::move(*access);
+  options.scrape_configs = {0};  // the sink knows better
+  options.job = first.job;
+  options.in_use = [this](std::string_view uid) { return InUse(uid); };
+  // Asked on the net thread: owns what it looks at.
+  options.wanted = [rules = watched.rules, annotations = watched.options.annotations](std::string_view name) {
+    if (kube::IsWish(name)) return annotations;
+    return std::any_of(rules.begin(), rules.end(), [&](const auto& rule) { return CanRead(rule, name); });
+  };
+  options.seed = ++parts_.seed;
+  watched.watcher = std::make_unique<kube::PodWatcher>(
+      std::move(options), parts_.http, parts_.registry,
+      [&watched](uint32_t, std::vector<DiscoveredTarget> targets) {
+        watched.targets = std::move(targets);
+        watched.changed = true;
+      },
+      parts_.wake);
   return {};
 }
 
@@ -144,6 +196,10 @@ bool PodDiscovery::InUse(std::string_view uid) {
 
 bool PodDiscovery::TickOne(Watched& watched, MonoTime now) {
   watched.watcher->Tick(now);
+  if (watched.predecessor != nullptr && watched.watcher->Synced()) {
+    watched.predecessor.reset();
+    watched.changed = true;
+  }
   const kube::PodWatcher::View view = watched.watcher->Snapshot();
   if (view.up != watched.up) {
     watched.up = view.up;
@@ -171,7 +227,7 @@ std::set<uint32_t> PodDiscovery::Tick(MonoTime now) {
     late = late || watched->LateAt(now);
   }
   for (const auto& watched : watched_) {
-    for (const uint32_t scrape : watched->scrapes) look = look || late || settings_.scrapes[scrape].pod_logs.enabled;
+    for (const uint32_t scrape : watched->scrapes) look = look || late || settings_->scrapes[scrape].pod_logs.enabled;
   }
   // Waits that end show at the next look: a wait is a bound, not an appointment.
   const bool due = look && (look_at_ <= now || look_at_ == kNever || !changed.empty());
@@ -204,11 +260,11 @@ bool PodDiscovery::MayHave(const Watched& watched, const kube::PodPath& path) co
 // Containers that Kubernetes has not named, and for which the wait is over.
 void PodDiscovery::FromPaths(const Watched& watched, uint32_t scrape, std::vector<DiscoveredTarget>& out) const {
   size_t labelled = 0;
-  const ScrapeConfig& config = settings_.scrapes[scrape];
+  const ScrapeConfig& config = settings_->scrapes[scrape];
   const std::string& root = config.pod_logs.enabled ? config.pod_logs.root : parts_.pods_root;
   const bool must_wait = NeedsMetadata(config);
   for (const auto& [directory, container] : directories_.at(root).containers()) {
-    std::optional<LabelMap> api = watched.watcher->Labels(container.path.uid, container.path.container);
+    std::optional<LabelMap> api = watched.LabelsOf(container.path);
     if (!api) {
       const bool waited = now_ - container.first_seen >= watched.options.metadata_wait;
       const bool late = config.pod_logs.enabled ? waited || !must_wait : watched.LateAt(now_) && waited;
@@ -217,9 +273,9 @@ void PodDiscovery::FromPaths(const Watched& watched, uint32_t scrape, std::vecto
     } else if (!config.pod_logs.enabled) {
       continue;  // a target already
     }
-    LabelMap labels = Joined(std::move(api), container, settings_.node_name);
+    LabelMap labels = Joined(std::move(api), container, settings_->node_name);
     if (config.pod_logs.enabled) {
-      labels.merge(kube::DefaultLabels(container.path, settings_.node_name));
+      labels.merge(kube::DefaultLabels(container.path, settings_->node_name));
       labels["__path__"] = directory + "/*.log";
       labels[std::string(kPodFiles)] = "true";
     }
@@ -232,7 +288,10 @@ std::vector<DiscoveredTarget> PodDiscovery::Targets(uint32_t scrape) const {
   std::vector<DiscoveredTarget> out;
   for (const auto& watched : watched_) {
     if (std::find(watched->scrapes.begin(), watched->scrapes.end(), scrape) == watched->scrapes.end()) continue;
-    if (!settings_.scrapes[scrape].pod_logs.enabled) out.insert(out.end(), watched->targets.begin(), watched->targets.end());
+    if (!settings_->scrapes[scrape].pod_logs.enabled) {
+      const std::vector<DiscoveredTarget>& known = watched->known().targets;
+      out.insert(out.end(), known.begin(), known.end());
+    }
     FromPaths(*watched, scrape, out);
   }
   return out;

@@ -11,6 +11,8 @@
 //
 // Threads: io thread only, but for `wake`, which the net thread calls.
 // Ownership: borrows everything in Parts.
+// Another configuration: watchers whose entry and rules are the same go on; one that is
+// replaced serves until its successor has read a whole list.
 // Cost: a look at the log directories every kLookEvery, and only where they are needed.
 // Failure: an API that is down is logged once, and sluice_kubernetes_up says so.
 #pragma once
@@ -47,9 +49,13 @@ class PodDiscovery {
     uint64_t seed = 0;
   };
 
-  // An Error (kConfig): there is no cluster to ask. `settings` outlive it.
-  static Result<std::unique_ptr<PodDiscovery>> Make(const Settings& settings, Parts parts, MonoTime now);
+  // An Error (kConfig): there is no cluster to ask.
+  static Result<std::unique_ptr<PodDiscovery>> Make(std::shared_ptr<const Settings> settings, Parts parts, MonoTime now);
   ~PodDiscovery();
+
+  // Other settings, whose scrape configs have the same indexes. An Error names the first
+  // entry that has no cluster to ask; the others are in use.
+  Status Use(std::shared_ptr<const Settings> settings, MonoTime now);
 
   // The scrape configs whose targets may have changed.
   std::set<uint32_t> Tick(MonoTime now);
@@ -63,14 +69,16 @@ class PodDiscovery {
 
  private:
   struct Watched;
-  explicit PodDiscovery(const Settings& settings, Parts parts, MonoTime now);
-  Status AddWatched(MonoTime now);
+  PodDiscovery(Parts parts, MonoTime now);
+  std::vector<std::unique_ptr<Watched>> Wanted() const;
+  Status Begin(Watched& watched, MonoTime now);
+  void Succeed(Watched& watched, std::vector<std::unique_ptr<Watched>>& old);
   bool TickOne(Watched& watched, MonoTime now);
   bool InUse(std::string_view uid);
   void FromPaths(const Watched& watched, uint32_t scrape, std::vector<DiscoveredTarget>& out) const;
   bool MayHave(const Watched& watched, const kube::PodPath& path) const;
 
-  const Settings& settings_;
+  std::shared_ptr<const Settings> settings_;
   Parts parts_;
   MonoTime now_;
   std::vector<std::unique_ptr<Watched>> watched_;
