@@ -319,8 +319,9 @@ def build_facts(programs):
     text = cache.read_text() if cache.exists() else ""
     value = lambda key: (re.search(rf"^{key}:[A-Z]+=(.*)$", text, re.M) or [None, ""])[1]
     kind = value("CMAKE_BUILD_TYPE")
-    return {"commit": output_of("git", "rev-parse", "--short=12", "HEAD"),
-            "dirty": bool(output_of("git", "status", "--porcelain", "--untracked-files=no")),
+    # What the program says it was built from: the tree may have moved on since.
+    built = re.search(r"revision: ([0-9a-f]+)", output_of(str(programs.agent), "-version"))
+    return {"commit": built[1] if built else "unknown",
             "compiler": output_of(value("CMAKE_CXX_COMPILER") or "c++", "--version").split("\n")[0],
             "flags": value(f"CMAKE_CXX_FLAGS_{kind.upper()}") if kind else "",
             "lto": value("CMAKE_INTERPROCEDURAL_OPTIMIZATION") == "ON"}

@@ -31,9 +31,8 @@ def load(name):
 def origin(result):
     """One sentence: which machine, which build, when."""
     machine, build = result["machine"], result["build"]
-    dirty = " with uncommitted changes" if build.get("dirty") else ""
     return (f"{machine['cpu']}, {machine['cores']} cores, {machine['system']}, Linux {machine['kernel']}; commit "
-            f"{build['commit']}{dirty}, {build['compiler']}, `{build['flags']}`{' and LTO' if build['lto'] else ''}; "
+            f"{build['commit']}, {build['compiler']}, `{build['flags']}`{' and LTO' if build['lto'] else ''}; "
             f"{result['date'][:10]}.\n")
 
 

@@ -1,4 +1,5 @@
-# agent/app/version_numbers.h, with the commit that is built. Generated at configure time.
+# agent/app/version_numbers.h, with the commit that is built. Generated at configure time,
+# which comes again with every commit.
 find_package(Git QUIET)
 set(AGENT_REVISION unknown)
 if(GIT_FOUND)
@@ -7,6 +8,13 @@ if(GIT_FOUND)
                   OUTPUT_VARIABLE revision OUTPUT_STRIP_TRAILING_WHITESPACE ERROR_QUIET RESULT_VARIABLE failed)
   if(NOT failed)
     set(AGENT_REVISION ${revision})
+  endif()
+  execute_process(COMMAND ${GIT_EXECUTABLE} rev-parse --git-path logs/HEAD
+                  WORKING_DIRECTORY ${CMAKE_SOURCE_DIR}
+                  OUTPUT_VARIABLE history OUTPUT_STRIP_TRAILING_WHITESPACE ERROR_QUIET)
+  get_filename_component(history "${history}" ABSOLUTE BASE_DIR ${CMAKE_SOURCE_DIR})
+  if(history AND EXISTS "${history}")
+    set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS "${history}")
   endif()
 endif()
 file(CONFIGURE OUTPUT ${CMAKE_BINARY_DIR}/generated/agent/app/version_numbers.h CONTENT
