@@ -134,6 +134,30 @@ TEST_F(TailerRestart, AnArchiveOfAStoredFileIsNotReadAgain) {
   EXPECT_EQ(Lines(), (Strings{"1", "2", "3"}));
 }
 
+TEST_F(TailerRestart, AFileWhoseBeginningOnlyTheLaneCouldReadIsKnownInItsArchive) {
+  AddTarget("/logs/*.log");
+  Start();
+  bool fail = true;
+  faulty.set_before([&](testing::FsCall, const std::string&) {
+    if (fail) faulty.FailAlways(testing::FsCall::kRead, EIO);
+    else faulty.Heal();
+  });
+  mem.Append(kLog, "1\n");
+  tailer->HandleEvents(clock.Now());  // found, and nothing of it can be read
+  fail = false;
+  lane->Read(clock.Now());
+  lane->AcknowledgeAll();
+  fail = true;
+  tailer->Save(clock.Now());
+  Kill();
+  fail = false;
+  clock.Advance(1s);
+  Rotate(kFirst);
+  Compress(kFirst);
+  Resume();
+  EXPECT_EQ(Lines(), (Strings{"1"}));
+}
+
 TEST_F(TailerRestart, AnArchiveOfAStoredFileThatCannotBeReadForAWhile) {
   mem.Append(kLog, "1\n");
   AddTarget("/logs/*.log");

@@ -73,6 +73,11 @@ SavedPosition Tailer::Impl::SavedOf(Generation& generation) {
       if (mark) generation.mark = *mark;
     }
   }
+  // What the lane has read is known, whatever the disk says now.
+  const Fingerprint read = generation.source->head();
+  if (generation.packing == Packing::kPlain && read.length > generation.identity.head.length) {
+    generation.identity.head = read;
+  }
   if (!generation.head_complete()) {
     if (const auto file = generation.source->file()) (void)CheckHead(*file, generation.identity.head).has_value();
   }
