@@ -371,10 +371,16 @@ void Lane::EndOfFile(FileState& state) {
   files_.erase(file.id);
   std::erase(failed_, &state);
   finishing_.push_back(state.file);
-  chain.files.pop_front();  // `state` and `file` are not to be used from here on
+  const std::unique_ptr<FileState> ended = std::move(chain.files.front());
+  chain.files.pop_front();
   if (chain.files.empty()) {
     Retire(chain);
   } else {
+    // Another run of the container does not go on with a line of the last one.
+    if (chain.files.front()->file->path != file.path) {
+      chain.framer->Flush(ended->base.get(), interner_, batch_);
+      RunBatch(*chain.pipeline);
+    }
     chain.files.front()->file->predecessor.reset();
     Queue(*chain.files.front());
   }
@@ -389,10 +395,6 @@ void Lane::Retire(Chain& chain) {
 }
 
 // -- records --
-
-stage::StageContext Lane::Context() {
-  return stage::StageContext{.arena = batch_.arena(), .labels = interner_, .wall = wall_, .now = now_};
-}
 
 void Lane::RunBatch(PipelineState& pipeline) {
   auto& records = batch_.records();

@@ -125,7 +125,9 @@ class Lane final : public FileSink, public DeliverySink, private PushSink {
   void Ship(std::vector<Record*>& records);
   void FlushPipelines(bool all);
   void SweepLabels();
-  stage::StageContext Context();
+  stage::StageContext Context() {
+    return stage::StageContext{.arena = batch_.arena(), .labels = interner_, .wall = wall_, .now = now_};
+  }
 
   LaneOptions options_;
   ByteBudget& budget_;

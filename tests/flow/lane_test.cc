@@ -78,7 +78,7 @@ class LaneTest : public ::testing::Test {
     bytes->text = std::move(text);
     file.tailed->id = ++next_id_;
     file.tailed->chain = chain;
-    file.tailed->path = "/f" + std::to_string(next_id_);
+    file.tailed->path = "/f" + std::to_string(chain);
     file.tailed->target = target_;
     file.tailed->labels = {{"chain", std::to_string(chain)}};
     file.tailed->bytes = std::move(bytes);
@@ -269,6 +269,20 @@ TEST_F(LaneTest, APartialLineRunsOverARotation) {
   EXPECT_EQ(stored_[kStream1], Lines{"abc"});
   EXPECT_TRUE(first.tailed->drained);
   EXPECT_EQ(second.tailed->committed_offset, second.bytes->text.size());
+}
+
+TEST_F(LaneTest, AnOpenPartialEndsWithItsRunOfTheContainer) {
+  Make();
+  File first = NewFile(1, Cri("cut off", "P"));
+  first.tailed->path = "/pods/a_b_c/app/0.log";
+  lane_->Add(first.tailed);
+  File second = NewFile(1, Cri("new run"));
+  second.tailed->path = "/pods/a_b_c/app/1.log";
+  lane_->Add(second.tailed);
+  Finish(first);
+  StoreAll();
+  EXPECT_EQ(stored_[kStream1], (Lines{"cut off", "new run"}));
+  EXPECT_EQ(first.tailed->committed_offset, first.bytes->text.size());
 }
 
 TEST_F(LaneTest, AFinishedFileShipsItsLastLineAndItsOpenPartial) {

@@ -3,6 +3,8 @@
 // in order.
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "tests/source/tailer_world.h"
 
 namespace agent::source {
@@ -388,13 +390,64 @@ TEST_F(TailerRotation, AContainerRestarts) {
   mem.Append("/var/log/pods/ns_pod_uid/app/0.log", "1\nlast words");
   Follow("/var/log/pods/*/*/*.log");
   mem.Append("/var/log/pods/ns_pod_uid/app/1.log", "2\n");
-  Pass(15s);
-  EXPECT_EQ(Lines(), (Strings{"1", "2", "last words"}));
+  Pass(3s);
+  EXPECT_EQ(Lines(), (Strings{"1", "last words", "2"}));
   Restart();
   Pass(15s);
   mem.Append("/var/log/pods/ns_pod_uid/app/1.log", "3\n");
   Pass(1s);
-  EXPECT_EQ(Lines(), (Strings{"1", "2", "last words", "3"}));
+  mem.Append("/var/log/pods/ns_pod_uid/app/2.log", "4\n");
+  mem.Move("/var/log/pods/ns_pod_uid/app/2.log", "/var/log/pods/ns_pod_uid/app/2.log.20240101-000000");
+  mem.Append("/var/log/pods/ns_pod_uid/app/2.log", "5\n");
+  Pass(15s);
+  EXPECT_EQ(Lines(), (Strings{"1", "last words", "2", "3", "4", "5"}));
+}
+
+TEST_F(TailerRotation, ARunThatWasKilledWithAllItsLinesUnstoredComesBeforeTheNext) {
+  const std::string folder = "/var/log/pods/ns_pod_uid/app/";
+  mem.MakeDirectories("/var/log/pods/ns_pod_uid/app");
+  mem.Append(folder + "0.log", "1\n");
+  mem.Move(folder + "0.log", folder + "0.log.20240101-000000");
+  mem.Append(folder + "0.log", "2\n");
+  mem.Append(folder + "1.log", "3\n");
+  Follow("/var/log/pods/*/*/*.log");
+  Pass(3s);
+  EXPECT_EQ(Lines(), (Strings{"1", "2", "3"}));
+  mem.Append(folder + "1.log", "4\n");
+  mem.Append(folder + "2.log", "5\n");
+  tailer->HandleEvents(clock.Now());
+  tailer->Save(clock.Now());
+  Kill();
+  clock.Advance(1s);
+  Start();
+  Pass(5s);
+  EXPECT_EQ(Lines(), (Strings{"1", "2", "3", "4", "5"}));
+}
+
+TEST_F(TailerRotation, TheLastRunMayStillHaveSomethingToSay) {
+  const std::string folder = "/var/log/pods/ns_pod_uid/app/";
+  mem.MakeDirectories("/var/log/pods/ns_pod_uid/app");
+  mem.Append(folder + "0.log", "1\n");
+  Follow("/var/log/pods/*/*/*.log");
+  mem.Append(folder + "1.log", "2\n");
+  for (int i = 0; i < 30; ++i) {  // it never comes to rest; the new run does not wait for ever
+    mem.Append(folder + "0.log", "late\n");
+    Pass(500ms);
+  }
+  Pass(15s);
+  const Strings lines = Lines();
+  EXPECT_EQ(lines.size(), 32U);
+  EXPECT_EQ(std::count(lines.begin(), lines.end(), "2"), 1);
+  EXPECT_LT(std::find(lines.begin(), lines.end(), "2") - lines.begin(), 26);
+}
+
+TEST_F(TailerRotation, NumberedFilesOfOtherProgramsDoNotWaitForOneAnother) {
+  for (const char* name : {"0", "1", "2"}) mem.Append(std::string("/logs/") + name + ".log", std::string(name) + "\n");
+  Follow();
+  EXPECT_EQ(Lines(), (Strings{"0", "1", "2"}));
+  mem.Append("/logs/2.log", "two\n");
+  Step();
+  EXPECT_EQ(Lines().back(), "two");
 }
 
 TEST_F(TailerRotation, APodComesAndGoesWithinASecond) {

@@ -91,6 +91,7 @@ struct Chain {  // a path that a target's pattern matches
   bool unsure = false;       // a disk error hides what was at the path before
   bool look_beside = false;  // a rotated file has appeared
   bool vanished = false;  // the path leads nowhere
+  bool passed_on = false;  // the container's next run comes after it in the lane
   std::optional<SavedPosition> resume;  // of the file that is at the path now
   MonoTime wait_until{};  // initial_delay
   uint64_t written = 0;   // since the last sync

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
 #include <array>
-#include <charconv>
 
 #include "agent/core/log.h"
 #include "agent/source/internal/rotated_names.h"
@@ -52,6 +51,7 @@ Generation* Tailer::Impl::Begin(Chain& chain, Start start) {
     Trouble(chain, source.error());
     return nullptr;
   }
+  ComeAfterLastRun(chain, start);
   auto made = std::make_unique<Generation>();
   Generation& generation = *made;
   generation.chain = &chain;
@@ -175,26 +175,6 @@ void Tailer::Impl::Inspect(Generation& generation, bool check_head) {
   SaveSoon();
   if (first_bytes) HasFirstBytes(generation);
   if (grown && !generation.finished()) parts_.sink.Readable(generation.file);
-}
-
-// Whoever came before it has written its last byte.
-void Tailer::Impl::HasFirstBytes(Generation& generation) {
-  if (!lingering_.empty()) next_linger_ = std::min(next_linger_, now_);
-  // The kubelet numbers a container's runs: 0.log, 1.log, ...
-  const std::string_view base = platform::BaseOf(generation.chain->path);
-  uint64_t number = 0;
-  const auto [end, error] = std::from_chars(base.data(), base.data() + base.size(), number);
-  if (error != std::errc() || number == 0 || std::string_view(end, base.data() + base.size()) != ".log") return;
-  const std::string before = platform::Join(platform::DirectoryOf(generation.chain->path), std::to_string(number - 1) + ".log");
-  const auto [first, last] = chains_.equal_range(before);
-  for (auto it = first; it != last; ++it) {
-    Generation* current = it->second->slot == generation.chain->slot ? it->second->current : nullptr;
-    if (current == nullptr || current->finished()) continue;
-    current->superseded = true;
-    current->detached_at = now_;
-    lingering_.insert(current);
-    next_linger_ = std::min(next_linger_, now_);
-  }
 }
 
 // The writer has cut the file. What was not read is lost, unless it made a copy first
@@ -343,7 +323,7 @@ bool Tailer::Impl::TryRelabel(Generation& generation) {
 
 bool Tailer::Impl::MayFinish(const Generation& generation) const {
   const Duration quiet = now_ - std::max(generation.detached_at, generation.last_growth);
-  if (generation.superseded && quiet >= kQuietWhenDeleted) return true;
+  if (generation.superseded && (quiet >= kQuietWhenDeleted || now_ - generation.detached_at >= kQuietWhenAway)) return true;
   if (generation.place == Place::kCurrent) return false;
   const auto& all = generation.chain->generations;
   auto next = std::find_if(all.begin(), all.end(), [&](const auto& each) { return each.get() == &generation; });
@@ -361,7 +341,7 @@ void Tailer::Impl::Linger(Generation& generation) {
   if (generation.finished() && !generation.sealed && !generation.continued && generation.size > generation.limit &&
       generation.packing == Packing::kPlain) {
     const bool last = generation.chain->generations.back().get() == &generation;
-    ContinueAt(generation, generation.limit, !last);
+    ContinueAt(generation, generation.limit, !last || generation.chain->passed_on);
   }
 }
 

@@ -4,6 +4,7 @@
 //   follow.cc       what a path leads to, and what that means
 //   attach.cc       a file that a path has not led to before
 //   generations.cc  one generation from its first byte to its last
+//   restarts.cc     a container's next run
 //   recover.cc      after a restart: where saved positions continue
 //   rhythm.cc       ticks: hot directories, lingering, polling, retries
 //   save.cc         positions out
@@ -139,7 +140,6 @@ class Tailer::Impl final : public TreeListener {
   Generation* Begin(Chain& chain, Start start);
   Generation* ContinueAt(Generation& old, uint64_t offset, bool own_order);
   void Inspect(Generation& generation, bool check_head);
-  void HasFirstBytes(Generation& generation);
   void Truncated(Generation& generation, uint64_t high);
   Result<bool> ContinueInCopy(Generation& generation);
   void GoOnInCopy(Generation& generation, const Sibling& copy, std::shared_ptr<platform::File> file);
@@ -156,6 +156,11 @@ class Tailer::Impl final : public TreeListener {
   void Register(Generation& generation);
   void Unregister(Generation& generation);
   void EnforcePinnedBudget();
+
+  // -- restarts.cc --
+  Chain* LastRun(const Chain& chain);
+  void ComeAfterLastRun(Chain& chain, Start& start);
+  void HasFirstBytes(Generation& generation);
 
   // -- settled files --
   void AddSettled(Settled settled);
