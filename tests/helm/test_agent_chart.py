@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the agent's chart makes of its values, both ways of every condition."""
+import json
 import re
 
 import pytest
@@ -87,9 +88,18 @@ def test_rbac_switch(charts, setting, kinds):
     assert sorted(o["kind"] for o in charts.objects("agent", "--set", setting) if "Role" in o["kind"]) == kinds
 
 
-def test_namespace_labels_add_one_rule(charts):
-    role = charts.one("ClusterRole", "agent", "--set", "metadata.source=api,rbac.namespaceLabels=true")
-    assert [r["resources"] for r in role["rules"]] == [["pods"], ["namespaces"]]
+def test_the_agent_asks_for_what_its_roles_allow(charts):
+    config = agent_config(charts.objects("agent", "--set", "metadata.source=api,rbac.namespaces={a,b}"))
+    assert config["scrape_configs"][0]["kubernetes_sd_configs"] == [{"role": "pod", "namespaces": {"names": ["a", "b"]}}]
+    role = charts.one("ClusterRole", "agent", "--set", "metadata.source=api")
+    assert [(r["resources"], r["verbs"]) for r in role["rules"]] == [(["pods"], ["get", "list", "watch"])]
+
+
+def test_annotations_and_pipelines(charts):
+    values = '{"metadata": {"source": "api", "annotations": true}, "config": {"pipelines": {"java": [{"cri": {}}]}}}'
+    config = agent_config(charts.objects("agent", *(f"--set-json={key}={json.dumps(value)}" for key, value in json.loads(values).items())))
+    assert config["scrape_configs"][0]["kubernetes_sd_configs"] == [{"role": "pod", "annotations": True}]
+    assert config["pipelines"] == {"java": [{"cri": {}}]}
 
 
 def test_token_can_be_forced(charts):

@@ -148,7 +148,10 @@ imagePullSecrets:
 {{- $job := dict "job_name" "kubernetes-pods" "pipeline_stages" (include "sluice.pipelineStages" . | fromYamlArray) -}}
 {{- $rules := list -}}
 {{- if include "sluice.usesApi" . -}}
-{{- $_ := set $job "kubernetes_sd_configs" (list (dict "role" "pod")) -}}
+{{- $pods := dict "role" "pod" -}}
+{{- with .Values.rbac.namespaces }}{{ $_ := set $pods "namespaces" (dict "names" .) }}{{ end -}}
+{{- if .Values.metadata.annotations }}{{ $_ := set $pods "annotations" true }}{{ end -}}
+{{- $_ := set $job "kubernetes_sd_configs" (list $pods) -}}
 {{- $first := "^;*([^;]+)(;.*)?$" -}}
 {{- $rules = append $rules (dict "source_labels" (list "__meta_kubernetes_pod_controller_name") "regex" "([0-9a-z-.]+?)(-[0-9a-f]{8,10})?" "action" "replace" "target_label" "__tmp_controller_name") -}}
 {{- $rules = append $rules (dict "source_labels" (list "__meta_kubernetes_pod_label_app_kubernetes_io_name" "__meta_kubernetes_pod_label_app" "__tmp_controller_name" "__meta_kubernetes_pod_name") "regex" $first "action" "replace" "target_label" "app") -}}
@@ -178,6 +181,7 @@ imagePullSecrets:
 {{- with tpl $c.snippets.extraScrapeConfigs . | fromYamlArray }}{{ $scrapes = concat $scrapes . }}{{ end -}}
 {{- $file := dict "server" $server "clients" $clients "positions" $c.positions "scrape_configs" $scrapes -}}
 {{- with $limits }}{{ $_ := set $file "limits_config" . }}{{ end -}}
+{{- with $c.pipelines }}{{ $_ := set $file "pipelines" . }}{{ end -}}
 {{- with $c.targetConfig }}{{ $_ := set $file "target_config" . }}{{ end -}}
 {{- if $c.enableTracing }}{{ $_ := set $file "tracing" (dict "enabled" true) }}{{ end -}}
 {{- range $key, $value := dict "server" $server "limits_config" $limits -}}
