@@ -7,6 +7,7 @@
 #include <memory>
 #include <new>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "agent/label/policy.h"
@@ -125,7 +126,28 @@ void Storm(benchmark::State& state) {
 }
 BENCHMARK(Storm);
 
+// Batches under budget, for a tool that counts instructions. The exit code.
+int Count(uint64_t batches) {
+  Bench bench{PolicyOptions{}};
+  std::vector<const LabelSet*> sets;
+  for (int i = 0; i < 20; ++i) sets.push_back(bench.labels.With(bench.base.get(), "level", "l" + std::to_string(i)));
+  bench.Fill(sets);
+  for (uint64_t i = 0; i < batches; ++i) bench.Apply();
+  return bench.policy.decisions() == 0 ? 0 : 1;
+}
+
 }  // namespace
 }  // namespace agent::label
 
-BENCHMARK_MAIN();
+// label_bench [Google Benchmark's options] | label_bench --count=BATCHES (of 512 lines)
+int main(int argc, char** argv) {
+  constexpr std::string_view kCount = "--count=";
+  if (argc == 2 && std::string_view(argv[1]).starts_with(kCount)) {
+    return agent::label::Count(std::strtoull(argv[1] + kCount.size(), nullptr, 10));
+  }
+  benchmark::Initialize(&argc, argv);
+  if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 1;
+  benchmark::RunSpecifiedBenchmarks();
+  benchmark::Shutdown();
+  return 0;
+}
