@@ -189,6 +189,7 @@ void Lane::Queue(FileState& file) {
 
 void Lane::Send(std::unique_ptr<PushBatch> batch) {
   ++in_flight_;
+  unsent_ += batch->leased;
   stats_.batches_sent.fetch_add(1, std::memory_order_relaxed);
   push_.Send(std::move(batch));
 }
@@ -198,6 +199,7 @@ void Lane::Acknowledge(Delivery& delivery) {
   --in_flight_;
   PushBatch& batch = *delivery.batch;
   budget_.Give(batch.leased);
+  unsent_ -= batch.leased;
   if (delivery.cancelled) return;
   for (const Refusal& refusal : delivery.refused) observer_.Refused(batch, refusal);
   observer_.Stored(batch, now_);
@@ -453,7 +455,7 @@ bool Lane::RunOnce(MonoTime now, WallNanos wall) {
   budget_retry_ = kNever;
   share_retry_ = kNever;
   bool more = false;
-  if (!ready_.empty() && budget_.Exhausted()) {
+  if (!ready_.empty() && (budget_.Exhausted() || unsent_ >= options_.most_unsent)) {
     // Open batches are part of what is used up: they must leave before their age.
     if (in_flight_ == 0) {
       for (const auto& batcher : batchers_) batcher->Tick(now, true);
@@ -491,9 +493,8 @@ MonoTime Lane::NextDeadline() const {
 }
 
 bool Lane::Idle() const {
-  if (!ready_.empty() || in_flight_ > 0) return false;
-  return std::all_of(batchers_.begin(), batchers_.end(),
-                     [](const auto& batcher) { return batcher->NextDeadline() == kNever; });
+  const auto idle = [](const auto& batcher) { return batcher->NextDeadline() == kNever; };
+  return ready_.empty() && in_flight_ == 0 && std::all_of(batchers_.begin(), batchers_.end(), idle);
 }
 
 }  // namespace agent::flow

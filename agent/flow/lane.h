@@ -38,6 +38,8 @@ struct LaneOptions {
   size_t read_size = 256 * 1024;
   // A line longer than this is cut into several.
   size_t max_physical_line = 16 * 1024 * 1024;
+  // Packed bytes that wait for an answer. More of them would not make a slow Loki faster.
+  uint64_t most_unsent = 12 * 1024 * 1024;
   std::vector<std::shared_ptr<const stage::PipelinePlan>> pipelines;  // by Target::pipeline
   std::vector<batch::BatcherOptions> clients;
 };
@@ -159,6 +161,7 @@ class Lane final : public FileSink, public DeliverySink, private PushSink {
   std::vector<FileState*> failed_;   // to be tried again at retry_at_
   BatchId last_batch_ = 0;
   uint64_t in_flight_ = 0;
+  uint64_t unsent_ = 0;  // bytes of those
   size_t sweep_at_ = 4096;
   bool stopping_ = false;
   LaneStats stats_;

@@ -62,6 +62,7 @@ class LaneTest : public ::testing::Test {
     LaneOptions options;
     options.read_size = read_size_;
     options.max_physical_line = 4096;
+    options.most_unsent = most_unsent_;
     options.pipelines.push_back(Plan(stages, registry_));
     for (size_t i = 0; i < clients; ++i) {
       client.client = static_cast<uint32_t>(i);
@@ -136,6 +137,7 @@ class LaneTest : public ::testing::Test {
   }
 
   size_t read_size_ = 1024;
+  uint64_t most_unsent_ = 1 << 20;
   metrics::Registry registry_;
   ByteBudget budget_{1 << 20};
   Sink sink_;
@@ -332,6 +334,25 @@ TEST_F(LaneTest, LinesLongerThanTheBufferAndThanTheLimit) {
   EXPECT_EQ(lines[4], "short");
   EXPECT_EQ(file.tailed->committed_offset, file.bytes->text.size());
   EXPECT_EQ(budget_.used(), read_size_) << "the large buffer was given back";
+}
+
+TEST_F(LaneTest, NothingIsReadWhileTooMuchWaitsForAnswers) {
+  most_unsent_ = 200;
+  Make("[cri: {}]", {.batch_size = 100});
+  std::string text;
+  std::mt19937 random(1);
+  for (int i = 0; i < 200; ++i) text += Cri(std::to_string(random()) + std::to_string(random()));
+  File file = Add(1, text);
+  Wait(std::chrono::seconds(2));
+  uint64_t waiting = 0;
+  for (const auto& batch : sink_.batches) waiting += batch->leased;
+  EXPECT_GE(waiting, 200u);
+  EXPECT_LT(file.tailed->read_offset, text.size());
+  const uint64_t before = file.tailed->read_offset;
+  Wait(std::chrono::minutes(10));
+  EXPECT_EQ(file.tailed->read_offset, before);
+  StoreAll();
+  EXPECT_EQ(file.tailed->committed_offset, text.size());
 }
 
 TEST_F(LaneTest, NothingIsReadWhileTheBudgetIsUsedUp) {
