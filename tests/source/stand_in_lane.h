@@ -84,12 +84,13 @@ class StandInLane final : public FileSink {
   bool ReadFile(TailedFile& file, MonoTime now, size_t most) {
     if (!ready_[file.id]) return false;
     if (file.predecessor != nullptr) file.predecessor.reset();
-    buffer_.resize(most);
+    size_t limit = most;
     while (true) {
+      if (buffer_.size() < limit) buffer_.resize(limit);
       if (file.abandoned.load()) return Done(file);
       const uint64_t offset = file.receipts.processed();
       const bool finished = file.finished.load(std::memory_order_acquire);
-      const auto got = file.bytes->ReadAt(offset, {buffer_.data(), buffer_.size()});
+      const auto got = file.bytes->ReadAt(offset, {buffer_.data(), limit});
       if (!got) {
         ++read_errors_;
         return false;  // still ready: tried again
@@ -97,8 +98,8 @@ class StandInLane final : public FileSink {
       const std::string_view bytes(buffer_.data(), *got);
       const size_t newline = bytes.rfind('\n');
       if (newline == std::string_view::npos) {
-        if (bytes.size() == buffer_.size()) {
-          buffer_.resize(buffer_.size() * 2);
+        if (bytes.size() == limit) {
+          limit *= 2;
           continue;
         }
         file.at_end.store(true);

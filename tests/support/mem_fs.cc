@@ -37,14 +37,14 @@ struct MemFs::Inode {
   int64_t modified_ns = 0;
   int64_t born_ns = 0;
   std::string data;  // content, or a symlink's target
-  std::map<std::string, InodePtr> entries;
+  std::map<std::string, InodePtr, std::less<>> entries;
   // Where writers find it, for events; kept after an unlink, as the kernel does.
   std::weak_ptr<Inode> parent;
   std::string name;
   const void* lock_owner = nullptr;
   // What is on the disk.
   std::string durable_data;
-  std::map<std::string, InodePtr> durable_entries;
+  std::map<std::string, InodePtr, std::less<>> durable_entries;
 };
 
 // -- watches --
@@ -257,20 +257,23 @@ int MemFs::Walk(const std::string& path, bool follow_last, Place& place, int dep
   std::string_view rest = std::string_view(path).substr(1);
   while (!rest.empty()) {
     const size_t slash = rest.find('/');
-    const std::string name(rest.substr(0, slash));
+    const std::string_view name = rest.substr(0, slash);
     rest.remove_prefix(slash == std::string_view::npos ? rest.size() : slash + 1);
     if (name.empty() || name == ".") continue;
     if (place.inode == nullptr) return ENOENT;
     if (place.inode->type != FileType::kDirectory) return ENOTDIR;
-    const InodePtr directory = place.inode;
-    const auto found = directory->entries.find(name);
-    const std::string parent_path = place.real;
-    place = {directory, name, found == directory->entries.end() ? nullptr : found->second,
-             platform::Join(parent_path, name)};
+    place.parent = std::move(place.inode);
+    const auto found = place.parent->entries.find(name);
+    place.inode = found == place.parent->entries.end() ? nullptr : found->second;
+    place.name = name;
+    const size_t parent_size = place.real.size();
+    if (parent_size > 1) place.real += '/';
+    place.real += name;
     if (place.inode == nullptr || place.inode->type != FileType::kSymlink) continue;
     if (rest.empty() && !follow_last) continue;
-    const std::string target = place.inode->data[0] == '/' ? place.inode->data
-                                                           : platform::Join(parent_path, place.inode->data);
+    const std::string target = place.inode->data[0] == '/'
+                                   ? place.inode->data
+                                   : platform::Join(place.real.substr(0, parent_size), place.inode->data);
     if (const int error = Walk(target, true, place, depth + 1); error != 0) return error;
   }
   return 0;

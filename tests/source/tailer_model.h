@@ -1,0 +1,565 @@
+// SPDX-License-Identifier: Apache-2.0
+// The tailer against a model that knows what must arrive.
+//
+// A sequence of operations (writes, rotations of three kinds, gzip, truncation,
+// deletion, kills, restarts, outages, faults) runs on the memory file system. The model
+// keeps every line ever written, in which inode it is, and whether anything may excuse
+// its loss: only a truncation, or the removal of its last copy while the agent was down
+// or had not yet heard of the file. At the end everything is healed, and
+//   * every line that is not excused has been stored,
+//   * no line was stored that nobody wrote,
+//   * a line was stored twice only if it was stored, but not saved, when the agent was killed,
+//   * lines of one path (as its label has it) were read in the order in which they were
+//     written.
+#pragma once
+
+#include <cerrno>
+#include <deque>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "agent/core/check.h"
+#include "tests/source/tailer_world.h"
+
+namespace agent::source {
+
+enum class Do {
+  kWrite, kWritePart, kRotate, kLateWrite, kGzip, kDropOldest, kTruncate, kCopyTruncate, kDelete, kRemoveDirectory,
+  kEvents, kRead, kAcknowledge, kTick, kPass, kPassLong, kKill, kStart, kStop, kOutage, kOverflow, kFaults, kHeal,
+};
+inline constexpr const char* kDoNames[] = {
+    "write", "write part", "rotate", "late write", "gzip", "drop oldest", "truncate", "copytruncate", "delete",
+    "remove directory", "events", "read", "acknowledge", "tick", "pass", "pass long", "kill", "start", "stop",
+    "outage", "overflow", "faults", "heal"};
+
+struct Operation {
+  Do what;
+  uint32_t a = 0;
+  uint32_t b = 0;
+};
+
+inline std::string Describe(const std::vector<Operation>& operations) {
+  std::string out;
+  for (const Operation& each : operations) {
+    out += std::string(kDoNames[static_cast<int>(each.what)]) + " " + std::to_string(each.a) + " " +
+           std::to_string(each.b) + "\n";
+  }
+  return out;
+}
+
+class TailerModel : private TailerWorld {
+ public:
+  explicit TailerModel(uint64_t seed) {
+    mem.set_has_birth_times(seed % 3 != 0);
+    mem.set_reuse_inodes(seed % 4 == 0);
+    inotify = seed % 7 != 0;
+    AddPath("/var/log/pods/ns_pod_uid/app", "0.log", Style::kKubelet, "/var/log/pods/*/*/*.log");
+    AddPath("/n", "app.log", Style::kNumeric, seed % 2 == 0 ? "/n/app.log*" : "/n/*.log");
+    AddPath("/c", "x.log", Style::kCopy, seed % 5 == 0 ? "/c/x.log*" : "/c/x.log");
+  }
+
+  // What went wrong, or nothing.
+  std::optional<std::string> Run(const std::vector<Operation>& operations) {
+    clock.Advance(std::chrono::seconds(5));
+    Launch();
+    for (const Operation& operation : operations) {
+      Apply(operation);
+      clock.Advance(std::chrono::milliseconds(1));
+      if (failure_) return failure_;
+    }
+    CheckEnd();
+    return failure_;
+  }
+
+ private:
+  enum class Style { kKubelet, kNumeric, kCopy };
+  struct Inode {
+    uint64_t number = 0;  // in the file system
+    uint64_t archive = 0;
+    std::vector<size_t> lines;
+    std::string part;    // an unterminated line
+    bool ended = false;  // its last line stays unterminated
+    std::set<std::string> names;
+  };
+  struct Line {
+    std::string text;
+    size_t inode = 0;
+    size_t path = 0;
+    bool excused = false;
+    bool late = false;
+    int stored = 0;
+    int allowed = 1;
+  };
+  struct Path {
+    std::string directory, log;
+    Style style = Style::kKubelet;
+    std::shared_ptr<testing::MemFs::Handle> writer, old_writer;
+    std::optional<size_t> writing, old;  // inodes
+    std::deque<std::string> rotated;     // names of plain files, oldest first
+    std::vector<std::string> archives;
+    int rotations = 0;
+  };
+  struct ReadLine {
+    size_t line;
+    uint64_t end;
+    std::shared_ptr<TailedFile> file;
+  };
+
+  void AddPath(const std::string& directory, const std::string& name, Style style, const std::string& glob) {
+    Path path;
+    path.directory = directory;
+    path.log = directory + "/" + name;
+    path.style = style;
+    paths_.push_back(std::move(path));
+    AddTarget(glob, "job" + std::to_string(paths_.size()));
+  }
+
+  void Apply(const Operation& operation) {
+    LogDebug("-- the model", {{"does", kDoNames[static_cast<int>(operation.what)]}, {"path", operation.a % paths_.size()}});
+    const size_t index = operation.a % paths_.size();
+    Path& path = paths_[index];
+    const uint32_t b = operation.b;
+    switch (operation.what) {
+      case Do::kWrite: return Write(index, 1 + b % 4, 1 + (b >> 4) % 300);
+      case Do::kWritePart: return WritePart(index);
+      case Do::kRotate: return Rotate(index, b % 3 != 0);
+      case Do::kLateWrite: return LateWrite(index);
+      case Do::kGzip: return Compress(path);
+      case Do::kDropOldest: return DropOldest(path);
+      case Do::kTruncate: return Truncate(index, false);
+      case Do::kCopyTruncate: return Truncate(index, true);
+      case Do::kDelete: return Delete(path);
+      case Do::kRemoveDirectory: return RemoveDirectory(path);
+      case Do::kEvents: return Events();
+      case Do::kRead: return Read(1 + b % 5000);
+      case Do::kAcknowledge: return Acknowledge(b);
+      case Do::kTick: return Tick();
+      case Do::kPass: return PassTime(std::chrono::milliseconds(1 + b % 3000));
+      case Do::kPassLong: return PassTime(std::chrono::seconds(5 + b % 60));
+      case Do::kKill: return Die(false);
+      case Do::kStart: return Launch();
+      case Do::kStop: return Die(true);
+      case Do::kOutage: outage_ = !outage_; return;
+      case Do::kOverflow: mem.set_max_queued_events(b % 2 == 0 ? 1 + b % 5 : 16384); return;
+      case Do::kFaults: return Break(b);
+      case Do::kHeal: faulty.Heal(); return;
+    }
+  }
+
+  // -- writers --
+
+  void Open(size_t index) {
+    Path& path = paths_[index];
+    if (path.writing && inodes_[*path.writing].names.contains(path.log)) return;
+    if (path.writing) {
+      path.old = path.writing;
+      path.old_writer = path.writer;
+    }
+    mem.MakeDirectories(path.directory);
+    path.writer = mem.OpenToAppend(path.log);
+    Inode inode;
+    inode.number = mem.InodeOf(path.log);
+    inode.names.insert(path.log);
+    inodes_.push_back(inode);
+    path.writing = inodes_.size() - 1;
+    at_[path.log] = *path.writing;
+  }
+
+  void Write(size_t index, uint32_t count, uint32_t length) {
+    Open(index);
+    for (uint32_t i = 0; i < count; ++i) AppendLine(index, *paths_[index].writing, paths_[index].writer, length, false);
+  }
+
+  void AppendLine(size_t index, size_t inode, const std::shared_ptr<testing::MemFs::Handle>& handle, size_t length,
+                  bool late) {
+    std::string text = NewText(index) + std::string(length, '.');
+    if (!inodes_[inode].part.empty()) {
+      text = inodes_[inode].part + "-" + text;
+      mem.Append(handle, text.substr(inodes_[inode].part.size()) + "\n");
+      inodes_[inode].part.clear();
+    } else {
+      mem.Append(handle, text + "\n");
+    }
+    AddLine(index, inode, text, late);
+  }
+
+  void WritePart(size_t index) {
+    Open(index);
+    Inode& inode = inodes_[*paths_[index].writing];
+    if (!inode.part.empty()) return;
+    inode.part = NewText(index) + "part";
+    mem.Append(paths_[index].writer, inode.part);
+  }
+
+  std::string NewText(size_t index) { return std::to_string(index) + ":" + std::to_string(next_text_++) + ":"; }
+
+  void AddLine(size_t index, size_t inode, const std::string& text, bool late) {
+    lines_.push_back({text, inode, index, false, late, 0, 1});
+    inodes_[inode].lines.push_back(lines_.size() - 1);
+    by_text_[text] = lines_.size() - 1;
+  }
+
+  // What is unterminated stays so.
+  void EndPart(size_t index, size_t number) {
+    Inode& inode = inodes_[number];
+    if (inode.part.empty()) return;
+    inode.ended = true;
+    const std::string text = std::exchange(inode.part, "");
+    AddLine(index, number, text, false);
+  }
+
+  void Rotate(size_t index, bool reopen) {
+    Path& path = paths_[index];
+    if (!mem.Exists(path.log)) return;
+    EndPart(index, at_.at(path.log));
+    ++path.rotations;
+    if (path.style == Style::kKubelet) {
+      char stamp[32];
+      std::snprintf(stamp, sizeof stamp, ".202401%02d-%06d", 1 + path.rotations / 1000, path.rotations);
+      path.rotated.push_back(path.log + stamp);
+      Rename(path.log, path.rotated.back());
+    } else {
+      ShiftNumbers(path);
+      Rename(path.log, path.log + ".1");
+      path.rotated.push_back(path.log + ".1");
+    }
+    if (reopen) Open(index);
+  }
+
+  // .1 becomes .2, and so on; the fifth is dropped.
+  void ShiftNumbers(Path& path) {
+    for (int i = 5; i >= 1; --i) {
+      for (const char* ending : {"", ".gz"}) {
+        const std::string from = path.log + "." + std::to_string(i) + ending;
+        if (!mem.Exists(from)) continue;
+        if (i == 5) Remove(from);
+        else Rename(from, path.log + "." + std::to_string(i + 1) + ending);
+      }
+    }
+    path.rotated.clear();
+    path.archives.clear();
+    for (int i = 6; i >= 2; --i) {
+      const std::string name = path.log + "." + std::to_string(i);
+      if (mem.Exists(name)) path.rotated.push_back(name);
+      if (mem.Exists(name + ".gz")) path.archives.push_back(name + ".gz");
+    }
+  }
+
+  void LateWrite(size_t index) {
+    Path& path = paths_[index];
+    std::optional<size_t> inode = path.old;
+    std::shared_ptr<testing::MemFs::Handle> handle = path.old_writer;
+    if (path.writing && !inodes_[*path.writing].names.contains(path.log)) {
+      inode = path.writing;
+      handle = path.writer;
+    }
+    if (!inode || inodes_[*inode].ended || inodes_[*inode].names.empty()) return;
+    if (inodes_[*inode].archive != 0 || handle == nullptr) return;
+    AppendLine(index, *inode, handle, 20, true);
+  }
+
+  void Compress(Path& path) {
+    // Rotation leaves the newest one alone: its writer may still be at it.
+    if (path.rotated.size() < 2 || path.style == Style::kCopy) return;
+    const std::string plain = path.rotated.front();
+    path.rotated.pop_front();
+    const size_t inode = at_.at(plain);
+    mem.Append(plain + ".tmp", Gzip(mem.Content(plain)));
+    mem.Move(plain + ".tmp", plain + ".gz");
+    inodes_[inode].archive = mem.InodeOf(plain + ".gz");
+    inodes_[inode].names.insert(plain + ".gz");
+    at_[plain + ".gz"] = inode;
+    path.archives.push_back(plain + ".gz");
+    Remove(plain);
+  }
+
+  void DropOldest(Path& path) {
+    std::string name;
+    if (!path.archives.empty()) {
+      name = path.archives.front();
+      path.archives.erase(path.archives.begin());
+    } else if (!path.rotated.empty()) {
+      name = path.rotated.front();
+      path.rotated.pop_front();
+    } else {
+      return;
+    }
+    Remove(name);
+  }
+
+  void Truncate(size_t index, bool copy) {
+    Path& path = paths_[index];
+    // With a beginning that could not be read nobody can tell a copy from a new file.
+    if (!mem.Exists(path.log) || faulted_) return;
+    const size_t old = at_.at(path.log);
+    if (copy) {
+      if (path.style != Style::kCopy) return;
+      EndPart(index, old);
+      ShiftNumbers(path);
+      const std::string to = path.log + ".1";
+      mem.Append(to, mem.Content(path.log));
+      path.rotated.push_back(to);
+      inodes_[old].number = mem.InodeOf(to);
+      inodes_[old].names = {to};
+      inodes_[old].ended = true;
+      at_[to] = old;
+    } else {
+      EndPart(index, old);
+      inodes_[old].names.clear();
+      Excuse(old);
+    }
+    mem.Truncate(path.log, 0);
+    Inode fresh;
+    fresh.number = mem.InodeOf(path.log);
+    fresh.names = {path.log};
+    inodes_.push_back(fresh);
+    if (path.writing == old) path.writing = inodes_.size() - 1;
+    if (path.old == old) path.old.reset();
+    at_[path.log] = inodes_.size() - 1;
+    // It is promised to be noticed within a look, if the file is not longer again by then.
+    Events();
+    PassTime(std::chrono::milliseconds(300));
+  }
+
+  void Delete(Path& path) {
+    if (!mem.Exists(path.log)) return;
+    EndPart(static_cast<size_t>(&path - paths_.data()), at_.at(path.log));
+    Remove(path.log);
+  }
+
+  void RemoveDirectory(Path& path) {
+    if (!mem.Exists(path.directory)) return;
+    if (mem.Exists(path.log)) EndPart(static_cast<size_t>(&path - paths_.data()), at_.at(path.log));
+    std::vector<std::string> names;
+    for (const auto& [name, inode] : at_) {
+      if (name.starts_with(path.directory + "/")) names.push_back(name);
+    }
+    for (const std::string& name : names) Remove(name);
+    mem.RemoveAll(path.directory);
+    path.rotated.clear();
+    path.archives.clear();
+  }
+
+  void Rename(const std::string& from, const std::string& to) {
+    const size_t inode = at_.at(from);
+    CHECK(!mem.Exists(to), "the model renames over a file");
+    mem.Move(from, to);
+    at_.erase(from);
+    at_[to] = inode;
+    inodes_[inode].names.erase(from);
+    inodes_[inode].names.insert(to);
+  }
+
+  void Remove(const std::string& name) {
+    const size_t number = at_.at(name);
+    Inode& inode = inodes_[number];
+    const bool has = AgentHas(number);
+    mem.Unlink(name);
+    at_.erase(name);
+    inode.names.erase(name);
+    if (inode.names.empty() && !has) Excuse(number);
+  }
+
+  void Excuse(size_t inode) {
+    for (const size_t line : inodes_[inode].lines) {
+      if (lines_[line].stored == 0) lines_[line].excused = true;
+    }
+  }
+
+  // The agent has it open (numbers are reused, so the place must fit as well).
+  bool AgentHas(size_t number) {
+    if (tailer == nullptr) return false;
+    const Inode& inode = inodes_[number];
+    for (const FileView& file : tailer->Files()) {
+      for (const GenerationView& view : file.generations) {
+        if (view.inode != inode.number && (inode.archive == 0 || view.inode != inode.archive)) continue;
+        const auto found = at_.find(view.location);
+        if (view.location.empty() || found == at_.end() || found->second == number) return true;
+      }
+    }
+    return false;
+  }
+
+  // -- the agent --
+
+  void Launch() {
+    if (tailer != nullptr) return;
+    faulty.Heal();
+    saved_at_ = kNever;
+    Start();
+    taken_ = 0;
+  }
+
+  void Die(bool graceful) {
+    if (tailer == nullptr) return;
+    if (graceful) {
+      Read(1 << 20);
+      while (!outage_ && lane->open_batches() > 0) StoreBatch(0);
+      tailer->Save(clock.Now());
+      NoteSaved();
+    }
+    for (const auto& [line, end, file] : stored_) ++lines_[line].allowed;
+    stored_.clear();
+    read_.clear();
+    last_read_.clear();
+    Kill();
+    arrived.clear();
+    for (size_t i = 0; i < inodes_.size(); ++i) {
+      if (inodes_[i].names.empty()) Excuse(i);  // only the agent had it
+    }
+  }
+
+  void Events() {
+    if (tailer == nullptr) return;
+    tailer->HandleEvents(clock.Now());
+    NoteSaved();
+  }
+  void Tick() {
+    if (tailer == nullptr) return;
+    tailer->Tick(clock.Now());
+    NoteSaved();
+  }
+
+  void Read(size_t most) {
+    if (tailer == nullptr || outage_) return;
+    lane->Read(clock.Now(), most);
+    const auto& all = lane->lines();
+    for (; taken_ < all.size(); ++taken_) Take(all[taken_]);
+  }
+
+  void Take(const StandInLane::Line& line) {
+    const auto found = by_text_.find(line.text);
+    if (found == by_text_.end()) return Fail("a line was read that nobody wrote: " + line.text);
+    const Line& known = lines_[found->second];
+    // Where a disk error has hidden a file for a while, only its own lines are in order.
+    const std::string order = faulted_ ? std::to_string(line.file->chain) : line.path;
+    const auto last = last_read_.find(order);
+    if (!known.late && last != last_read_.end() && last->second > found->second) {
+      Fail("read out of order: " + line.text + " after " + lines_[last->second].text);
+    }
+    if (!known.late) last_read_[order] = found->second;
+    read_[line.batch].push_back({found->second, line.end, line.file});
+  }
+
+  void Acknowledge(uint32_t b) {
+    if (tailer == nullptr || outage_ || lane->open_batches() == 0) return;
+    StoreBatch(b % 4 != 0 ? 0 : b % lane->open_batches());  // mostly in order
+  }
+
+  void StoreBatch(size_t index) {
+    const BatchId batch = lane->open_batch(index);
+    lane->Acknowledge(index);
+    for (const ReadLine& read : read_[batch]) {
+      Line& line = lines_[read.line];
+      stored_.push_back(read);
+      if (++line.stored > line.allowed) {
+        Fail("stored " + std::to_string(line.stored) + " times, " + std::to_string(line.allowed) + " at most: " + line.text);
+      }
+    }
+    read_.erase(batch);
+  }
+
+  // What was saved is not read again after a kill.
+  void NoteSaved() {
+    if (positions->saved_at() == saved_at_) return;
+    saved_at_ = positions->saved_at();
+    const std::vector<FileView> files = tailer->Files();
+    std::erase_if(stored_, [&](const ReadLine& read) {
+      return read.end <= read.file->committed_offset.load() && !BehindAHole(files, *read.file);
+    });
+  }
+
+  // Late lines are read on their own, and may be stored before what stands before them in
+  // the same file; a file has one position.
+  static bool BehindAHole(const std::vector<FileView>& files, const TailedFile& file) {
+    for (const FileView& view : files) {
+      if (view.path != file.path) continue;
+      for (const GenerationView& own : view.generations) {
+        if (own.start != file.start_offset) continue;
+        for (const GenerationView& other : view.generations) {
+          if (other.inode == own.inode && other.start < own.start && other.committed < own.start) return true;
+        }
+      }
+    }
+    return false;
+  }
+
+  void PassTime(Duration time) {
+    if (tailer == nullptr) {
+      clock.Advance(time);
+      return;
+    }
+    const MonoTime end = clock.Now() + time;
+    while (clock.Now() < end) {
+      const MonoTime next = std::clamp(tailer->NextDeadline(), clock.Now() + std::chrono::milliseconds(1), end);
+      clock.Advance(next - clock.Now());
+      Events();
+      Tick();
+    }
+  }
+
+  void Break(uint32_t b) {
+    faulted_ = true;
+    last_read_.clear();
+    faulty.set_short_reads(2);
+    if (b % 2 == 0) faulty.FailSometimes(testing::FsCall::kRead, EIO, 3);
+    if (b % 3 == 0) faulty.FailSometimes(testing::FsCall::kOpenRead, EMFILE, 3);
+    if (b % 5 == 0) faulty.FailSometimes(testing::FsCall::kList, EMFILE, 3);
+    if (b % 7 == 0) faulty.FailSometimes(testing::FsCall::kOpenWrite, ENOSPC, 2);
+    if (b % 11 == 0) faulty.FailSometimes(testing::FsCall::kSync, EIO, 2);
+    if (b % 13 == 0) faulty.FailSometimes(testing::FsCall::kRename, EROFS, 2);
+  }
+
+  // -- the verdict --
+
+  void Fail(const std::string& why) {
+    if (!failure_) failure_ = why;
+  }
+
+  void Settle(Duration time) {
+    const MonoTime end = clock.Now() + time;
+    while (clock.Now() < end && !failure_) {
+      PassTime(std::chrono::milliseconds(500));
+      Read(1 << 20);
+      while (lane->open_batches() > 0) StoreBatch(0);
+    }
+  }
+
+  std::string Missing() const {
+    for (const Line& line : lines_) {
+      if (line.stored == 0 && !line.excused) return line.text + (line.late ? " (late)" : "");
+    }
+    return "";
+  }
+
+  void CheckEnd() {
+    faulty.Heal();
+    mem.set_max_queued_events(16384);
+    outage_ = false;
+    Launch();
+    for (size_t i = 0; i < paths_.size(); ++i) Write(i, 1, 1);
+    Settle(std::chrono::seconds(15));
+    if (!Missing().empty()) Settle(std::chrono::minutes(10));
+    if (!Missing().empty()) Fail("never stored: " + Missing());
+  }
+
+  std::vector<Path> paths_;
+  std::vector<Inode> inodes_;
+  std::vector<Line> lines_;
+  std::map<std::string, size_t> by_text_;
+  std::map<std::string, size_t> at_;  // name -> inode
+  std::map<BatchId, std::vector<ReadLine>> read_;
+  std::vector<ReadLine> stored_;        // in this life of the agent, and not saved
+  std::map<std::string, size_t> last_read_;  // path -> line, in this life
+  size_t taken_ = 0;
+  size_t next_text_ = 0;
+  MonoTime saved_at_ = kNever;
+  bool outage_ = false;
+  bool faulted_ = false;
+  std::optional<std::string> failure_;
+};
+
+}  // namespace agent::source
