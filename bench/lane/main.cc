@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// lane: the agent's hot path alone, on one thread: read, frame, pipeline, batch, encode.
+// lane: the agent's hot path alone, on one thread or several: read, frame, pipeline, batch, encode.
 // No inotify, no positions, no network; batches count as stored as soon as they close.
 // For instruction counts (bench/instructions.py), profiles, and allocations per record.
 // Unlike the other yardsticks it is made of the agent's rooms.
@@ -14,7 +14,9 @@
 #include <filesystem>
 #include <fstream>
 #include <new>
+#include <numeric>
 #include <sstream>
+#include <thread>
 
 #include "agent/config/node.h"
 #include "agent/flow/lane.h"
@@ -24,7 +26,7 @@
 
 namespace {
 
-uint64_t allocations = 0;  // one thread: no atomic
+thread_local uint64_t allocations = 0;
 
 }  // namespace
 
@@ -148,10 +150,27 @@ class Driver {
   agent::flow::Lane lane_;
 };
 
+// Every lane has its own files, as in the agent; allocations of all of them.
+uint64_t RunAll(std::vector<std::unique_ptr<Driver>>& drivers) {
+  std::vector<uint64_t> allocated(drivers.size());
+  const auto run = [&](size_t lane) {
+    const uint64_t before = allocations;
+    drivers[lane]->Run();
+    allocated[lane] = allocations - before;
+  };
+  std::vector<std::jthread> others;
+  for (size_t lane = 1; lane < drivers.size(); ++lane) others.emplace_back(run, lane);
+  run(0);
+  others.clear();
+  return std::accumulate(allocated.begin(), allocated.end(), uint64_t{0});
+}
+
 int Main(int argc, char** argv) {
   std::string pipeline;
+  uint64_t lanes = 1;
   Flags flags("lane --pipeline=FILE DIRECTORY: runs the agent's hot path over the *.log files there, prints JSON.\n\nOptions:");
   flags.Text("pipeline", &pipeline, "a YAML list of stages");
+  flags.Number("lanes", &lanes, "threads, each with its share of the files");
   std::vector<std::string> rest;
   if (!flags.Parse(argc, argv, &rest)) return flags.exit_code();
   if (rest.size() != 1 || pipeline.empty()) return flags.Wrong("lane needs --pipeline and one directory");
@@ -162,17 +181,29 @@ int Main(int argc, char** argv) {
   std::sort(paths.begin(), paths.end());
 
   agent::metrics::Registry registry;
-  Driver driver(ReadPipeline(pipeline, registry), paths);
-  const uint64_t before = allocations;
-  driver.Run();
-  const uint64_t allocated = allocations - before;
+  const auto plan = ReadPipeline(pipeline, registry);
+  std::vector<std::vector<fs::path>> shares(std::max<uint64_t>(lanes, 1));
+  for (size_t at = 0; at < paths.size(); ++at) shares[at % shares.size()].push_back(paths[at]);
+  std::vector<std::unique_ptr<Driver>> drivers;
+  for (const auto& share : shares) drivers.push_back(std::make_unique<Driver>(plan, share));
+  const auto began = std::chrono::steady_clock::now();
+  const uint64_t allocated = RunAll(drivers);
+  const std::chrono::duration<double> wall = std::chrono::steady_clock::now() - began;
 
   const Usage usage = UsageSoFar();
+  const auto sum = [&](auto value) {
+    uint64_t all = 0;
+    for (const auto& driver : drivers) all += value(*driver);
+    return all;
+  };
   std::string out;
   JsonWriter json(&out);
-  json.Open('{').Field("bytes", driver.stats().bytes_read.load()).Field("lines", driver.stats().lines_read.load());
-  json.Field("entries", driver.collector().entries).Field("batches", driver.collector().count);
-  json.Field("out_bytes", driver.collector().out_bytes).Field("allocations", allocated);
+  json.Open('{').Field("bytes", sum([](const Driver& d) { return d.stats().bytes_read.load(); }));
+  json.Field("lines", sum([](const Driver& d) { return d.stats().lines_read.load(); }));
+  json.Field("entries", sum([](const Driver& d) { return d.collector().entries; }));
+  json.Field("batches", sum([](const Driver& d) { return d.collector().count; }));
+  json.Field("out_bytes", sum([](const Driver& d) { return d.collector().out_bytes; }));
+  json.Field("allocations", allocated).Field("wall_s", wall.count());
   json.Field("cpu_s", usage.cpu_s()).Field("max_rss_kib", usage.peak_rss_kib);
   json.Close('}');
   std::printf("%s\n", out.c_str());
