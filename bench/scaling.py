@@ -39,8 +39,8 @@ STAGES = [
 ]
 
 
-def point(args, tree_options, pipeline=scenarios.CRI, sink_options=(), limits=""):
-    job = scenarios.Job("point", "", {}, pipeline, limits=limits)
+def point(args, tree_options, pipeline=scenarios.CRI, sink_options=(), limits="", client=""):
+    job = scenarios.Job("point", "", {}, pipeline, limits=limits, client=client)
     with harness.scratch(args.size * 2) as folder:
         tree = harness.make_tree(args.programs, folder, **tree_options)
         runs = []
@@ -94,12 +94,18 @@ def stages(args):
                          "\n".join([scenarios.CRI, *STAGES[:count]])) for count in counts}
 
 
-def rtt(args):
+def rtt(args, client=""):
     """Milliseconds until Loki answers."""
     found = {}
     for delay in RTTS[::2] if args.quick else RTTS:
-        found[delay] = point(args, {"kind": "app", "pods": 20, "bytes": args.size}, sink_options=[f"--delay-ms={delay}"])
+        found[delay] = point(args, {"kind": "app", "pods": 20, "bytes": args.size}, sink_options=[f"--delay-ms={delay}"],
+                             client=client)
     return found
+
+
+def rtt_parallel(args):
+    """The same with eight requests in flight; the lines of a stream stay in order."""
+    return rtt(args, client="parallel: 8")
 
 
 CURVES = {  # name -> (function, x title, log x)
@@ -109,6 +115,7 @@ CURVES = {  # name -> (function, x title, log x)
     "streams": (streams, "streams", True),
     "stages": (stages, "stages after cri", False),
     "rtt": (rtt, "milliseconds until Loki answers", False),
+    "rtt-parallel": (rtt_parallel, "milliseconds until Loki answers, `parallel: 8`", False),
 }
 
 
@@ -118,7 +125,7 @@ def draw(name, found, x_title, log_x):
         "cpu": ("CPU per line", "nanoseconds", {"agent": "ns_per_line", "floor": "floor_ns_per_line"}),
         "rss": ("Peak memory", "MiB", {"agent": "rss_mib"}),
     }
-    if name == "rtt":
+    if name.startswith("rtt"):
         pictures["wall"] = ("Throughput", "MB per second", {"agent": "mb_per_s"})
     for kind, (title, y_title, lines) in pictures.items():
         log_y = name == "line-length" and kind == "cpu"

@@ -35,6 +35,7 @@ class Job:
     goal_rss_mib: int = 0
     pods: bool = False  # labels come from Kubernetes metadata: `pod_logs`; Promtail: its API
     limits: str = ""  # limits_config, as YAML
+    client: str = ""  # more of the client's keys, as YAML lines
 
     def sized(self, total):
         return {**self.tree, "bytes": total}
@@ -123,6 +124,7 @@ clients:
   - url: {sink_url}/loki/api/v1/push
     batchwait: {batchwait}
     batchsize: 1048576
+{indent(job.client, 4)}
 {f"limits_config: {job.limits}" if job.limits else ""}
 scrape_configs:
   - job_name: pods
