@@ -217,6 +217,7 @@ TargetOrFailure MakeTarget(const ScrapeConfig& scrape, uint32_t index, const Dis
   target->discovered = discovered.labels;
   target->filename_label = !scrape.pod_logs.enabled || !discovered.labels.contains(kPodFiles);
   if (scrape.annotations && !ObeyWishes(pipelines, *target, out)) return out;
+  std::erase_if(labels, [](const auto& label) { return label.second.empty(); });  // as Promtail since 2.9
   DropPrivateLabels(labels);
   target->labels = std::move(labels);
   out.target = std::move(target);

@@ -9,7 +9,7 @@
 //      the window is well under budget again (half of it). Labels whose value is that
 //      of the file's target, exempt ones, `stream` of the log's format and
 //      `__tenant_id__` are never touched.
-//   2. Loki's limits: legal names, lengths, UTF-8, no empty values, number of names.
+//   2. Loki's limits: legal names, lengths, UTF-8, number of names.
 //   3. the cap on active streams: when it is reached, lines that would open another
 //      stream lose the labels that the pipeline gave them, as in 1; a pod's own stream
 //      is always let through.

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What Loki refuses never leaves: names, lengths, empty values, too many labels.
+// What Loki refuses never leaves: names, lengths, too many labels.
 #include <gmock/gmock.h>
 
 #include "tests/label/policy_harness.h"
@@ -19,7 +19,7 @@ TEST(LimitsTest, RepairsByTable) {
   const std::string split = std::string(2047, 'v') + "\xE2\x82\xAC";
   const struct { LabelMap in, out; const char* reason; } cases[] = {
       {{{"a", "1"}}, {{"a", "1"}}, nullptr},
-      {{{"a", "1"}, {"b", ""}}, {{"a", "1"}}, "value_empty"},
+      {{{"a", "1"}, {"b", ""}}, {{"a", "1"}, {"b", ""}}, nullptr},
       {{{"foo.bar", "1"}}, {{"foo_bar", "1"}}, "name_illegal"},
       {{{"9lives", "1"}}, {{"_9lives", "1"}}, "name_illegal"},
       {{{"caf\xC3\xA9", "1"}}, {{"caf__", "1"}}, "name_illegal"},
@@ -29,7 +29,7 @@ TEST(LimitsTest, RepairsByTable) {
       {{{"a", split}}, {{"a", split.substr(0, 2047)}}, "value_too_long"},
       {{{"a", "x\xFFy"}}, {{"a", "x\xEF\xBF\xBDy"}}, "value_not_utf8"},
       {{}, {{"service_name", "unknown_service"}}, "no_labels"},
-      {{{"a", ""}}, {{"service_name", "unknown_service"}}, "value_empty"},
+      {{{"a", ""}}, {{"a", ""}, {"service_name", "unknown_service"}}, "no_labels"},
       {{{"__tenant_id__", "t"}}, {{"__tenant_id__", "t"}, {"service_name", "unknown_service"}}, "no_labels"},
       {{{"__private__", "t"}}, {{"__private__", "t"}}, nullptr},
   };

@@ -31,8 +31,7 @@ int Rank(const LabelItem& item) {
 
 const char* NameOfRepair(size_t bit) {
   constexpr std::array<const char*, kRepairs> kNames = {"name_illegal",   "name_too_long",  "value_too_long",
-                                                        "value_not_utf8", "value_empty",    "too_many_names",
-                                                        "no_labels"};
+                                                        "value_not_utf8", "too_many_names", "no_labels"};
   return kNames[bit];
 }
 
@@ -109,13 +108,14 @@ bool LabelItems::LimitNames(const PolicyOptions& options) {
   const auto has = [this](std::string_view name) {
     return std::any_of(items_.begin(), items_.end(), [name](const LabelItem& item) { return item.name == name; });
   };
-  size_t count = items_.size() - (has(kTenant) ? 1 : 0);
+  const auto counts = [](const LabelItem& item) { return item.name != kTenant && !item.value.empty(); };
+  auto count = static_cast<size_t>(std::count_if(items_.begin(), items_.end(), counts));
   for (const std::string& external : options.external_labels) count += has(external) ? 0 : 1;
   bool over = false;
   for (; count > options.max_label_names; --count) {
     auto victim = items_.end();
     for (auto item = items_.begin(); item != items_.end(); ++item) {
-      if (item->name == kTenant) continue;
+      if (!counts(*item)) continue;
       if (victim == items_.end() || Rank(*item) >= Rank(*victim)) victim = item;
     }
     if (victim == items_.end()) break;  // external labels alone are too many
@@ -129,7 +129,6 @@ bool LabelItems::LimitNames(const PolicyOptions& options) {
 
 uint8_t LabelItems::MakeLegal(const PolicyOptions& options) {
   uint8_t done = 0;
-  if (std::erase_if(items_, [](const LabelItem& item) { return item.value.empty(); }) > 0) done |= kValueEmpty;
   uint8_t names = 0;
   for (LabelItem& item : items_) {
     names |= RepairName(item, options);
@@ -149,7 +148,9 @@ uint8_t LabelItems::MakeLegal(const PolicyOptions& options) {
     done |= names;
   }
   if (LimitNames(options)) done |= kTooManyNames;
-  const bool any = std::any_of(items_.begin(), items_.end(), [](const LabelItem& item) { return item.name != kTenant; });
+  const bool any = std::any_of(items_.begin(), items_.end(), [](const LabelItem& item) {
+    return item.name != kTenant && !item.value.empty();
+  });
   if (!any && options.external_labels.empty()) {
     items_.push_back({.name = kNoLabelName, .value = kNoLabelValue, .index = kAdded, .from_target = true});
     std::sort(items_.begin(), items_.end(), ByName);

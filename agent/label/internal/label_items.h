@@ -22,11 +22,10 @@ enum Repair : uint8_t {
   kNameTooLong = 2,
   kValueTooLong = 4,
   kValueNotUtf8 = 8,
-  kValueEmpty = 16,
-  kTooManyNames = 32,
-  kNoLabels = 64,
+  kTooManyNames = 16,
+  kNoLabels = 32,
 };
-inline constexpr size_t kRepairs = 7;
+inline constexpr size_t kRepairs = 6;
 const char* NameOfRepair(size_t bit);
 
 struct LabelItem {
@@ -50,7 +49,8 @@ class LabelItems {
   std::vector<LabelItem>& items() { return items_; }
   const std::vector<LabelItem>& items() const { return items_; }
 
-  // Makes the labels such that Loki takes them. Labels beyond max_label_names are moved
+  // Makes the labels such that Loki takes them. An empty value stays, as Promtail sends
+  // it: Loki takes the label for absent, and does not count its name. Labels beyond max_label_names are moved
   // to surplus(). Returns the mask of repairs made.
   uint8_t MakeLegal(const PolicyOptions& options);
   const std::vector<LabelItem>& surplus() const { return surplus_; }
