@@ -9,6 +9,7 @@
 
 #include "agent/app/internal/admin_thread.h"
 #include "agent/app/internal/guard_keeper.h"
+#include "agent/app/internal/lane_options.h"
 #include "agent/app/internal/lane_thread.h"
 #include "agent/app/internal/net_thread.h"
 #include "agent/app/internal/signals.h"
@@ -56,27 +57,11 @@ class DeliveryRouter final : public DeliverySink {
   std::vector<std::unique_ptr<LaneThread>>* lanes_ = nullptr;
 };
 
-batch::BatcherOptions BatcherOptionsOf(const push::ClientOptions& client, uint32_t index, const Limits& limits) {
-  batch::BatcherOptions options;
-  options.client = index;
-  options.tenant = client.tenant_id;
-  options.external_labels = client.external_labels;
-  options.batch_size = client.batch_size;
-  options.batch_wait = client.batch_wait;
-  options.max_line_size = limits.max_line_size;
-  options.max_line_size_truncate = limits.max_line_size_truncate;
-  options.max_streams = limits.max_streams;
-  options.shards = client.parallel;
-  return options;
-}
-
 flow::LaneOptions LaneOptionsOf(const Settings& settings, uint32_t index) {
   flow::LaneOptions options;
   options.index = index;
   for (const ScrapeConfig& scrape : settings.scrapes) options.pipelines.push_back(scrape.pipeline);
-  for (size_t i = 0; i < settings.clients.size(); ++i) {
-    options.clients.push_back(BatcherOptionsOf(settings.clients[i], static_cast<uint32_t>(i), settings.limits));
-  }
+  options.clients = ClientBatchers(settings);
   return options;
 }
 

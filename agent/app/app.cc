@@ -11,6 +11,7 @@
 #include "agent/app/agent.h"
 #include "agent/app/command_line.h"
 #include "agent/app/dry_run.h"
+#include "agent/app/foreground.h"
 #include "agent/app/settings.h"
 #include "agent/app/version.h"
 #include "agent/core/log.h"
@@ -42,17 +43,6 @@ int CheckSyntax(const CommandLine& line) {
   return 0;
 }
 
-int DryRun(const CommandLine& line) {
-  const DryRunOutput output{.out = stdout, .colour = IsTerminal() && line.output == "text"};
-  if (line.config_file.empty()) return DryRunFiles(line, nullptr, output);
-  Diagnostics diagnostics;
-  metrics::Registry registry;
-  const Settings settings = LoadSettings(line, false, diagnostics, registry);
-  Print(stderr, diagnostics.Text());
-  if (!diagnostics.ok()) return 1;
-  return DryRunFiles(line, &settings, output);
-}
-
 void LogConfigReversed(std::string text) {
   while (!text.empty()) {
     if (text.back() == '\n') text.pop_back();
@@ -60,6 +50,28 @@ void LogConfigReversed(std::string text) {
     std::fprintf(stderr, "level=info type=config line=\"%s\"\n", text.substr(start).c_str());
     text.erase(start);
   }
+}
+
+void ShowConfiguration(const CommandLine& line, const Settings& settings) {
+  if (line.print_config) Print(stderr, "---\n# Loki Config\n# (version=" + Version() + ")\n" + settings.Text() + "\n");
+  if (line.log_config_reverse) LogConfigReversed(settings.Text());
+}
+
+int DryRun(const CommandLine& line) {
+  const DryRunOutput output{.out = stdout, .colour = IsTerminal() && line.output == "text"};
+  if (line.config_file.empty() && !line.from_stdin) return DryRunFiles(line, nullptr, output);
+  Diagnostics diagnostics;
+  metrics::Registry registry;
+  const Settings settings = LoadSettings(line, false, diagnostics, registry);
+  Print(stderr, diagnostics.Text());
+  if (!diagnostics.ok()) return 1;
+  ShowConfiguration(line, settings);
+  if (!line.files.empty()) return DryRunFiles(line, &settings, output);
+  // Promtail's own forms of it.
+  const DryRunOutput promtails{.out = stdout, .colour = output.colour, .entries_only = true};
+  if (line.output == "text") PrintClients(settings, promtails);
+  return settings.from_stdin ? RunStdin(line, settings, registry, promtails)
+                             : WatchFiles(line, settings, registry, promtails);
 }
 
 int Daemon(const CommandLine& line) {
@@ -80,8 +92,8 @@ int Daemon(const CommandLine& line) {
   if (settings->server.enable_runtime_reload) {
     LogWarn("this version does not reload; server.enable_runtime_reload has no effect, restart the agent instead");
   }
-  if (line.print_config) Print(stderr, "---\n# Loki Config\n# (version=" + Version() + ")\n" + settings->Text() + "\n");
-  if (line.log_config_reverse) LogConfigReversed(settings->Text());
+  ShowConfiguration(line, *settings);
+  if (settings->from_stdin) return RunStdin(line, *settings, registry, {});
   Agent agent(line, settings, registry);
   if (Status started = agent.Start(); !started) {
     LogError("cannot start", {{"err", started.error().what}});

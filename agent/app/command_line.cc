@@ -14,10 +14,10 @@ void DeclareActions(FlagSet& flags, CommandLine& c) {
   flags.Bool("print-config-stderr", c.print_config, "print the configuration in effect to standard error");
   flags.Bool("log-config-reverse-order", c.log_config_reverse, "log the configuration in effect, last line first");
   flags.Bool("dry-run", c.dry_run, "print what would be sent; send nothing, save no position");
-  flags.Bool("inspect", c.inspect, "not built yet: refused");
+  flags.Bool("inspect", c.inspect, "say on standard error what every stage does to every line");
   flags.Bool("cardinality", c.cardinality,
              "with --dry-run: how many streams and label values the files would make, and what the guard would do");
-  flags.Bool("stdin", c.from_stdin, "refused; use --dry-run - to look at lines from standard input");
+  flags.Bool("stdin", c.from_stdin, "read standard input instead of files, through the first scrape config; ends with it");
   flags.String("output", c.output, "how --dry-run prints: text or json");
   flags.Duration("shutdown-timeout", c.shutdown_timeout, "the most time for a last flush after SIGTERM");
   flags.Int("lanes", c.lanes, "worker threads; a file belongs to one of them");
@@ -139,13 +139,19 @@ Result<CommandLine> ParseCommandLine(const std::vector<std::string>& words) {
     return Fail(Code::kConfig, "unexpected word \"" + line.files.front() +
                                    "\"; files may be given with --dry-run only (see agent -help)");
   }
-  if (line.inspect) return Fail(Code::kConfig, "-inspect is not built yet; use --dry-run with a file to see results");
-  if (line.from_stdin) return Fail(Code::kConfig, "-stdin is not built yet; use --dry-run - to look at lines");
-  if (line.cardinality && !line.dry_run) {
+  if (line.cardinality && (!line.dry_run || line.files.empty())) {
     return Fail(Code::kConfig, "-cardinality is a kind of dry run: agent --dry-run --cardinality FILE...");
   }
-  if (line.dry_run && line.files.empty()) {
-    return Fail(Code::kConfig, "-dry-run needs files to read (- is standard input): agent --dry-run FILE...");
+  if (line.dry_run && line.files.empty() && line.config_file.empty() && !line.from_stdin) {
+    return Fail(Code::kConfig, "-dry-run needs files to read (- is standard input): agent --dry-run FILE..., "
+                               "or a configuration that names them");
+  }
+  if (line.from_stdin && !line.files.empty()) {
+    return Fail(Code::kConfig, "-stdin reads standard input only; leave out " + line.files.front());
+  }
+  const std::string& level = line.overrides.log_level;
+  if (level != "debug" && level != "info" && level != "warn" && level != "error") {
+    return Fail(Code::kConfig, "-log.level is \"" + level + "\"; it must be debug, info, warn or error");
   }
   if (line.output != "text" && line.output != "json") {
     return Fail(Code::kConfig, "-output is \"" + line.output + "\"; it must be text or json");
@@ -166,6 +172,8 @@ std::string ShortHelp() {
   agent --config.file=F --dry-run FILE...    the same, through the pipelines of F
   agent --config.file=F --dry-run --cardinality FILE...
                                              streams and label values that F would make
+  agent --config.file=F --dry-run            follow the files that F names, print what would be sent
+  agent --config.file=F --stdin [--dry-run]  lines from standard input; --inspect shows every stage
   agent --config.file=F --check-syntax       check a configuration, all of it
 
 A running agent answers on its HTTP port (built-in: http://127.0.0.1:9080):

@@ -55,4 +55,14 @@ std::string Settings::Text() const {
   return config::WriteYaml(masked);
 }
 
+std::vector<std::string> Settings::ClientTexts() const {
+  std::vector<std::string> out;
+  for (const push::ClientOptions& client : clients) {
+    config::Node node = push::Encode(client);
+    Mask(node);
+    out.push_back(config::WriteYaml(node));
+  }
+  return out;
+}
+
 }  // namespace agent::app

@@ -14,6 +14,7 @@ namespace agent::app {
 struct DryRunOutput {
   std::FILE* out = stdout;
   bool colour = false;
+  bool entries_only = false;  // Promtail's form: no structured metadata
 };
 
 // `settings` may be null: no configuration. The exit code.

@@ -65,7 +65,7 @@ void DecodeKubernetes(const config::Node& list, const std::string& path, const s
 
 // `pipelines: {NAME: [stages]}`
 void DecodePipelines(const config::Node& map, std::vector<ScrapeConfig>& out, Diagnostics& diagnostics,
-                     metrics::Registry& metrics) {
+                     metrics::Registry& metrics, const stage::Inspector* inspector) {
   if (!map.is_map()) {
     diagnostics.AddError(map.place, "pipelines", "must be a map of names to lists of stages");
     return;
@@ -74,7 +74,7 @@ void DecodePipelines(const config::Node& map, std::vector<ScrapeConfig>& out, Di
     ScrapeConfig named;
     named.job = std::string(kPipelineJob) + key.scalar;
     named.path = "pipelines." + key.scalar;
-    auto pipeline = stage::BuildPipeline(&stages, named.path, named.job, diagnostics, metrics);
+    auto pipeline = stage::BuildPipeline(&stages, named.path, named.job, diagnostics, metrics, inspector);
     stage::AddPodMultiline(*pipeline);
     named.pipeline = std::move(pipeline);
     out.push_back(std::move(named));
@@ -98,7 +98,8 @@ bool ObeyWishes(const PipelineNames& pipelines, Target& target, TargetOrFailure&
 }
 
 ScrapeConfig DecodeScrapeConfig(const config::Node& node, const std::string& path, const std::string& node_name,
-                                Diagnostics& diagnostics, metrics::Registry& metrics) {
+                                Diagnostics& diagnostics, metrics::Registry& metrics,
+                                const stage::Inspector* inspector) {
   ScrapeConfig out;
   out.path = path;
   config::MapReader reader(node, path, diagnostics);
@@ -108,7 +109,7 @@ ScrapeConfig DecodeScrapeConfig(const config::Node& node, const std::string& pat
     DecodeKubernetes(*pods, path + ".kubernetes_sd_configs", node_name, out, diagnostics);
   }
   auto pipeline = stage::BuildPipeline(reader.Child("pipeline_stages"), path + ".pipeline_stages", out.job,
-                                       diagnostics, metrics);
+                                       diagnostics, metrics, inspector);
   if (out.annotations) stage::AddPodMultiline(*pipeline);
   pipeline->charset = DecodeEncoding(reader);
   out.pipeline = std::move(pipeline);
@@ -157,7 +158,7 @@ std::string ValueOf(const LabelMap& labels, std::string_view name) {
 
 std::vector<ScrapeConfig> DecodeScrapeConfigs(const config::Node* list, const config::Node* pipelines,
                                               const std::string& node_name, Diagnostics& diagnostics,
-                                              metrics::Registry& metrics) {
+                                              metrics::Registry& metrics, const stage::Inspector* inspector) {
   std::vector<ScrapeConfig> out;
   if (list == nullptr || list->is_null()) return out;
   if (!list->is_sequence()) {
@@ -166,7 +167,7 @@ std::vector<ScrapeConfig> DecodeScrapeConfigs(const config::Node* list, const co
   }
   for (size_t i = 0; i < list->items.size(); ++i) {
     const std::string path = "scrape_configs[" + std::to_string(i) + "]";
-    out.push_back(DecodeScrapeConfig(list->items[i], path, node_name, diagnostics, metrics));
+    out.push_back(DecodeScrapeConfig(list->items[i], path, node_name, diagnostics, metrics, inspector));
     const auto same = std::find_if(out.begin(), out.end() - 1,
                                    [&](const ScrapeConfig& other) { return other.job == out.back().job; });
     if (same != out.end() - 1 && !out.back().job.empty()) {
@@ -174,7 +175,7 @@ std::vector<ScrapeConfig> DecodeScrapeConfigs(const config::Node* list, const co
                            "job_name \"" + out.back().job + "\" is used twice; names must differ");
     }
   }
-  if (pipelines != nullptr) DecodePipelines(*pipelines, out, diagnostics, metrics);
+  if (pipelines != nullptr) DecodePipelines(*pipelines, out, diagnostics, metrics, inspector);
   return out;
 }
 

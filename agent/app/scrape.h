@@ -41,10 +41,10 @@ struct ScrapeConfig {
 };
 
 // Reads the list (null: none). `pipelines`: the top level's map of named pipelines; each
-// becomes a scrape config without a source, behind the others.
+// becomes a scrape config without a source, behind the others. `inspector` (or null) outlives them.
 std::vector<ScrapeConfig> DecodeScrapeConfigs(const config::Node* list, const config::Node* pipelines,
                                               const std::string& node_name, Diagnostics& diagnostics,
-                                              metrics::Registry& metrics);
+                                              metrics::Registry& metrics, const stage::Inspector* inspector);
 
 // The pipelines that a pod may choose, and which scrape config stands for each.
 using PipelineNames = std::map<std::string, uint32_t>;

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cstdio>
 #include <cstdlib>
 
 #include "agent/app/internal/overrides.h"
@@ -45,10 +46,7 @@ void DecodeReading(config::MapReader& reader, Settings& out, Diagnostics& diagno
   if (const config::Node* node = reader.Child("target_config")) {
     const source::TargetConfig target = source::DecodeTargetConfig(*node, "target_config", diagnostics);
     out.tail.sync_period = target.sync_period;
-    if (target.standard_input) {
-      diagnostics.AddError(node->place, "target_config.stdin",
-                           "reading standard input by configuration is not supported; use agent --dry-run -");
-    }
+    out.from_stdin = target.standard_input;
   }
   if (const config::Node* node = reader.Child("global")) {
     config::MapReader global(*node, "global", diagnostics);
@@ -122,8 +120,9 @@ void DecodeTop(const config::Node& tree, const CommandLine& line, Settings& out,
   DecodeReading(reader, out, diagnostics);
   DecodeLimits(reader.Child("limits_config"), out.limits, diagnostics);
   AcceptWithoutEffect(reader, diagnostics);
+  static const stage::Inspector to_stderr = [](const std::string& text) { std::fputs(text.c_str(), stderr); };
   out.scrapes = DecodeScrapeConfigs(reader.Child("scrape_configs"), reader.Child("pipelines"), out.node_name, diagnostics,
-                                    metrics);
+                                    metrics, line.inspect ? &to_stderr : nullptr);
   for (const ScrapeConfig& scrape : out.scrapes) out.tail.unpacking.push_back(scrape.unpacking);
   for (const push::ClientOptions& one : out.clients) {
     for (const auto& [name, value] : one.external_labels) out.limits.policy.external_labels.insert(name);
@@ -174,6 +173,7 @@ Settings LoadSettings(const CommandLine& line, bool clients_needed, Diagnostics&
     return out;
   }
   DecodeTop(*tree, line, out, diagnostics, metrics);
+  if (line.WasSet("stdin")) out.from_stdin = line.from_stdin;
   ApplyOverrides(line, Environment("LOKI_URL"), out, diagnostics);
   if (out.file.empty() && !out.scrapes.empty()) out.scrapes.front().pod_logs.root = line.pods_root;
   if (clients_needed && out.clients.empty() && diagnostics.ok()) {

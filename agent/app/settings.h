@@ -38,6 +38,7 @@ struct Limits {
 struct Settings {
   std::shared_ptr<const config::Node> tree;  // as parsed
   std::string file;                          // empty: the built-in configuration
+  bool from_stdin = false;                   // read standard input, and no file
   admin::ServerOptions server;
   std::vector<push::ClientOptions> clients;
   source::PositionsOptions positions;
@@ -49,6 +50,8 @@ struct Settings {
 
   // The configuration in effect as YAML, secrets masked.
   std::string Text() const;
+  // Each client's part of it.
+  std::vector<std::string> ClientTexts() const;
 };
 
 // The text of the configuration: of the first existing file of the list, expanded if

@@ -14,11 +14,12 @@ constexpr Duration kReadRetry = std::chrono::seconds(1);
 constexpr Duration kBudgetRetry = std::chrono::milliseconds(100);
 constexpr size_t kPadding = 64;  // scanners may look this far past the end
 
-frame::FramerOptions FramerOptionsOf(const stage::PipelinePlan& plan) {
+frame::FramerOptions FramerOptionsOf(const stage::PipelinePlan& plan, bool trim_lines) {
   frame::Format format = frame::Format::kPlain;
   if (plan.format == stage::LineFormat::kCri) format = frame::Format::kCri;
   if (plan.format == stage::LineFormat::kDocker) format = frame::Format::kDocker;
-  return {format, plan.cri.max_partial_line_size, plan.cri.truncate, plan.charset};
+  return {format, plan.cri.max_partial_line_size, plan.cri.truncate, plan.charset,
+          trim_lines};
 }
 
 }  // namespace
@@ -162,7 +163,7 @@ void Lane::Accept(std::shared_ptr<TailedFile> file) {
     chain = std::make_unique<Chain>();
     chain->id = file->chain;
     chain->pipeline = pipelines_[newest + file->target->pipeline].get();
-    chain->framer = frame::MakeFramer(FramerOptionsOf(*chain->pipeline->plan), frame_counters_);
+    chain->framer = frame::MakeFramer(FramerOptionsOf(*chain->pipeline->plan, options_.trim_lines), frame_counters_);
   }
   file->receipts = ReceiptTracker(file->start_offset);
   file->read_offset.store(file->start_offset, std::memory_order_relaxed);

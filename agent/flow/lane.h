@@ -42,6 +42,7 @@ struct LaneOptions {
   uint64_t most_unsent = 12 * 1024 * 1024;
   std::vector<std::shared_ptr<const stage::PipelinePlan>> pipelines;  // by Target::pipeline
   std::vector<batch::BatcherOptions> clients;
+  bool trim_lines = false;  // the rules of standard input (frame/framer.h)
 };
 
 // Numbers for metrics and /api; written by the lane, read by anyone.

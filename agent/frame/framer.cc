@@ -29,14 +29,15 @@ struct Feeding {
 template <class Derived>
 class LineFramer : public Framer {
  public:
-  LineFramer(const FramerOptions& options, FrameCounters& counters) : counters_(counters) {
+  LineFramer(const FramerOptions& options, FrameCounters& counters)
+      : counters_(counters), special_(options.trim_lines || options.charset != nullptr), trim_(options.trim_lines) {
     if (options.charset != nullptr) decoder_ = std::make_unique<text::CharsetDecoder>(options.charset);
   }
 
   size_t Feed(std::string_view bytes, uint64_t offset, TailedFile& file, const LabelSet* base,
               WallNanos wall, LabelInterner& interner, RecordBatch& batch) override {
     Feeding feeding{file, base, wall, interner, batch};
-    if (decoder_ != nullptr) [[unlikely]] return FeedDecoded(bytes, offset, feeding);
+    if (special_) [[unlikely]] return FeedSpecial(bytes, offset, feeding);
     const char* const start = bytes.data();
     const char* const end = start + bytes.size();
     const char* at = start;
@@ -56,11 +57,12 @@ class LineFramer : public Framer {
     if (rest.empty()) return;
     Feeding feeding{file, base, wall, interner, batch};
     ++counters_.lines;
-    if (decoder_ != nullptr) {
-      Begin(rest, offset, file);
-      rest = decoder_->Decode(rest, offset == 0, batch.arena());
+    if (special_) {
+      if (decoder_ != nullptr) Begin(rest, offset, file);
+      SpecialLine(rest, offset, feeding);
+    } else {
+      static_cast<Derived*>(this)->Line(rest, offset, feeding);
     }
-    static_cast<Derived*>(this)->Line(rest, offset, feeding);
   }
 
   void Flush(const LabelSet*, LabelInterner&, RecordBatch&) override {}
@@ -93,21 +95,27 @@ class LineFramer : public Framer {
   LastTimes last_times_;  // of the formats that carry times
 
  private:
-  size_t FeedDecoded(std::string_view bytes, uint64_t offset, Feeding& feeding) {
-    Begin(bytes, offset, feeding.file);
-    const size_t newline = decoder_->charset().unit();
+  // Of other character sets, and standard input.
+  size_t FeedSpecial(std::string_view bytes, uint64_t offset, Feeding& feeding) {
+    if (decoder_ != nullptr) Begin(bytes, offset, feeding.file);
+    const size_t newline = decoder_ != nullptr ? decoder_->charset().unit() : 1;
     size_t at = 0;
     while (feeding.batch.records().size() < RecordBatch::kMaxRecords) {
       const std::string_view rest = bytes.substr(at);
-      const size_t end = decoder_->FindLineEnd(rest);
+      const size_t end = decoder_ != nullptr ? decoder_->FindLineEnd(rest) : rest.find('\n');
       if (end == std::string_view::npos) break;
       ++counters_.lines;
-      const std::string_view line = decoder_->Decode(rest.substr(0, end), offset + at == 0, feeding.batch.arena());
-      static_cast<Derived*>(this)->Line(line, offset + at, feeding);
+      SpecialLine(rest.substr(0, end), offset + at, feeding);
       at += end + newline;
       begun_ = feeding.file.id;
     }
     return at;
+  }
+
+  void SpecialLine(std::string_view line, uint64_t begin, Feeding& feeding) {
+    if (decoder_ != nullptr) line = decoder_->Decode(line, begin == 0, feeding.batch.arena());
+    if (trim_) line = line.substr(0, line.find_last_not_of('\r') + 1);
+    if (!trim_ || !line.empty()) static_cast<Derived*>(this)->Line(line, begin, feeding);
   }
 
   // Until a line of the file was found, the decoder has not seen enough of it.
@@ -115,6 +123,8 @@ class LineFramer : public Framer {
     if (begun_ != file.id) decoder_->BeginFile(bytes, offset == 0);
   }
 
+  const bool special_;
+  const bool trim_;
   WallNanos read_time_ = 0;
   std::unique_ptr<text::CharsetDecoder> decoder_;
   uint64_t begun_ = UINT64_MAX;  // the file whose byte order the decoder knows

@@ -32,6 +32,8 @@ struct FramerOptions {
   bool truncate_partials = false;  // Promtail: cut instead of splitting
   // What the file is written in; null: UTF-8, whose bytes pass as they are.
   std::shared_ptr<const text::Charset> charset = nullptr;
+  // Standard input's rules: carriage returns at the end of a line go, empty lines too.
+  bool trim_lines = false;
   static constexpr uint64_t kHardLimit = 16 * 1024 * 1024;
 };
 

@@ -127,7 +127,8 @@ std::unique_ptr<StagePlan> BuildMatch(const config::Node& options, BuildContext&
     reader.Error("stages", "what is dropped cannot go through stages; remove them, or use `action: keep`");
   }
   BuildContext nested{context.symbols, context.diagnostics,  context.metrics,
-                      context.job,     context.drop_reasons, reader.PathOf("stages")};
+                      context.job,     context.drop_reasons, reader.PathOf("stages"),
+                      context.inspector};
   std::vector<std::unique_ptr<StagePlan>> plans;
   if (any) plans = BuildStages(*stages, nested);
   if (plan == nullptr) return nullptr;

@@ -58,6 +58,9 @@ void BuildItem(const Node& item, BuildContext& context, BuiltStages& built) {
   const size_t errors = context.diagnostics.errors();
   std::unique_ptr<StagePlan> plan = spec->build(options, context);
   if (plan == nullptr || context.diagnostics.errors() != errors) return;
+  if (context.inspector != nullptr) {
+    plan = Inspected(std::move(plan), std::string(spec->name), context.symbols, *context.inspector);
+  }
   built.plans.push_back(std::move(plan));
   built.names.emplace_back(spec->name);
 }
@@ -90,10 +93,10 @@ std::string_view LeadingFormat(const Node& list) {
 // A leading `cri` or `docker` stage: to the framer if it may, else a stage as any.
 void BuildLeading(std::string_view format, const Node& list, PipelinePlan& plan, BuildContext& context,
                   BuiltStages& built) {
-  const bool fuse = MayFuse(format, list, plan.symbols);
+  const bool fuse = context.inspector == nullptr && MayFuse(format, list, plan.symbols);
   SymbolTable unused;  // a fused stage needs no slots in the records' extracted maps
   BuildContext own{fuse ? unused : plan.symbols, context.diagnostics, context.metrics, context.job,
-                   context.drop_reasons,         context.path + "[0]"};
+                   context.drop_reasons,         context.path + "[0]", context.inspector};
   BuiltStages first;
   BuildItem(list.items[0], own, first);
   if (!fuse) {
@@ -104,7 +107,8 @@ void BuildLeading(std::string_view format, const Node& list, PipelinePlan& plan,
   plan.format = format == "cri" ? LineFormat::kCri : LineFormat::kDocker;
   if (format != "cri") return;
   Diagnostics reported;  // BuildItem has done it
-  BuildContext again{unused, reported, context.metrics, context.job, context.drop_reasons, own.path};
+  BuildContext again{unused, reported, context.metrics, context.job, context.drop_reasons, own.path,
+                     nullptr};
   plan.cri = ReadCriOptions(list.items[0].members[0].second, again);
 }
 
@@ -121,10 +125,10 @@ void BuildTopLevel(const Node& list, PipelinePlan& plan, BuildContext& context) 
 
 std::shared_ptr<PipelinePlan> BuildPipeline(const Node* stages, const std::string& path,
                                             const std::string& job, Diagnostics& diagnostics,
-                                            metrics::Registry& metrics) {
+                                            metrics::Registry& metrics, const Inspector* inspector) {
   auto plan = std::make_shared<PipelinePlan>();
   if (stages == nullptr) return plan;
-  BuildContext context{plan->symbols, diagnostics, metrics, job, plan->drop_reasons, path};
+  BuildContext context{plan->symbols, diagnostics, metrics, job, plan->drop_reasons, path, inspector};
   if (IsList(*stages, context)) BuildTopLevel(*stages, *plan, context);
   return plan;
 }

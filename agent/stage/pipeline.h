@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "agent/stage/inspect.h"
 #include "agent/stage/stage.h"
 #include "agent/text/charset.h"
 
@@ -37,9 +38,11 @@ class PipelinePlan {
 
 // Builds from a `pipeline_stages` list (or null). Errors go to the diagnostics, all of
 // them; the result is complete only if there were none. The charset is left to the caller.
+// `inspector` outlives the pipeline.
 std::shared_ptr<PipelinePlan> BuildPipeline(const config::Node* stages, const std::string& path,
                                             const std::string& job, Diagnostics& diagnostics,
-                                            metrics::Registry& metrics);
+                                            metrics::Registry& metrics,
+                                            const Inspector* inspector = nullptr);
 
 // Lines of a target that asks for it (Target::multiline_firstline) are joined before
 // the pipeline's own stages.

@@ -85,6 +85,8 @@ struct BuildContext {
   // Keeps everything that outlives the build: one DropReason per call.
   std::vector<std::shared_ptr<DropReason>>& drop_reasons;
   std::string path;  // of the stage being built: scrape_configs[0].pipeline_stages[2].drop
+  // Told what every stage does, or null (inspect.h); outlives what is built.
+  const std::function<void(const std::string& text)>* inspector = nullptr;
 
   DropReason* NewDropReason(std::string_view reason);
   // Counts records that a stage could not read (and passes on as Promtail does):

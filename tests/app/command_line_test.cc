@@ -29,8 +29,8 @@ TEST(CommandLineTest, WhatIsWrongIsSaid) {
       {{"--lanes=0"}, "1 to 64"},
       {{"--dry-run"}, "needs files"},
       {{"x.log"}, "--dry-run"},
-      {{"--inspect"}, "not built yet"},
-      {{"--stdin"}, "not built yet"},
+      {{"--stdin", "--dry-run", "x.log"}, "leave out x.log"},
+      {{"--log.level=loud"}, "-log.level is \"loud\""},
       {{"--client.timeout=10"}, "10"},
   };
   for (const auto& c : cases) {

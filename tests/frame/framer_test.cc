@@ -273,6 +273,14 @@ TEST(FramerTest, CutsUtf16AtItsOwnLineBreaks) {
   }
 }
 
+TEST(FramerTest, StandardInputHasRulesOfItsOwn) {
+  Reader reader({.trim_lines = true});
+  EXPECT_EQ(reader.Read("one\r\n\n\r\r\n two \nlast\r"),
+            "7.000000000 {f=\"1\"} \"one\"\n7.000000001 {f=\"1\"} \" two \"\n");
+  EXPECT_EQ(reader.begins, (std::vector<uint64_t>{0, 9})) << "what is left out still counts";
+  EXPECT_EQ(reader.Last(), "7.000000002 {f=\"1\"} \"last\"\n");
+}
+
 TEST(FramerTest, TimesAsGoReadsThem) {
   const struct { const char* text; const char* seconds; } cases[] = {
       {"1970-01-01T00:00:00Z", "0.000000000"},

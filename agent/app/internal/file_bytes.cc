@@ -2,6 +2,7 @@
 #include "agent/app/internal/file_bytes.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -25,11 +26,13 @@ class PlainFile final : public ByteSource {
 // A pipe cannot be read twice: what was read and not consumed stays in memory.
 class Pipe final : public ByteSource {
  public:
-  explicit Pipe(int descriptor) : descriptor_(descriptor) {}
+  Pipe(int descriptor, bool waits) : descriptor_(descriptor), waits_(waits) {}
+
+  bool ended() const { return end_; }
 
   Result<size_t> ReadAt(uint64_t offset, std::span<char> into) override {
     size_t have = kept_.size() - static_cast<size_t>(offset - first_);
-    if (have < into.size() && !end_) {
+    if (have < into.size() && !end_ && (waits_ || Ready())) {
       const ssize_t n = ReadOnce(into.size() - have);
       if (n < 0) return Fail(Code::kIo, std::string("cannot read standard input: ") + std::strerror(errno), errno);
       if (n == 0) end_ = true;
@@ -56,7 +59,13 @@ class Pipe final : public ByteSource {
     return n;
   }
 
+  bool Ready() const {
+    pollfd wait{descriptor_, POLLIN, 0};
+    return poll(&wait, 1, 0) > 0;
+  }
+
   const int descriptor_;
+  const bool waits_;
   std::string kept_;
   uint64_t first_ = 0;
   bool end_ = false;
@@ -65,7 +74,7 @@ class Pipe final : public ByteSource {
 }  // namespace
 
 Result<std::unique_ptr<ByteSource>> OpenForDryRun(const std::string& path) {
-  if (path == "-") return std::unique_ptr<ByteSource>(std::make_unique<Pipe>(STDIN_FILENO));
+  if (path == "-") return std::unique_ptr<ByteSource>(std::make_unique<Pipe>(STDIN_FILENO, true));
   auto file = platform::RealFs().Open(path, platform::OpenMode::kRead);
   if (!file) return Forward(file);
   const auto stat = (*file)->Stat();
@@ -74,5 +83,9 @@ Result<std::unique_ptr<ByteSource>> OpenForDryRun(const std::string& path) {
   }
   return std::unique_ptr<ByteSource>(std::make_unique<PlainFile>(std::move(*file)));
 }
+
+std::unique_ptr<ByteSource> OpenStdin() { return std::make_unique<Pipe>(STDIN_FILENO, false); }
+
+bool StdinEnded(const ByteSource& stdin_bytes) { return static_cast<const Pipe&>(stdin_bytes).ended(); }
 
 }  // namespace agent::app
