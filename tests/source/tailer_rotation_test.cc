@@ -198,6 +198,17 @@ TEST_F(TailerRotation, Truncation) {
   EXPECT_EQ(losses.bytes(), 0U);
 }
 
+TEST_F(TailerRotation, TruncationOfTheOnlyFileOfAPolledDirectory) {
+  inotify = false;
+  mem.Append("/logs/a.log", "1\n2\n");
+  Follow();
+  mem.Truncate("/logs/a.log", 0);
+  Pass(1s);
+  mem.Append("/logs/a.log", "3\n");
+  Pass(1s);
+  EXPECT_EQ(Lines(), (Strings{"1", "2", "3"}));
+}
+
 TEST_F(TailerRotation, TruncationAndMoreBytesThanBefore) {
   mem.Append("/logs/a.log", "1\n2\n");
   Follow();

@@ -76,16 +76,19 @@ void Tailer::Impl::NoteWrite(const std::string& path) {
 void Tailer::Impl::TickHot() {
   const std::vector<Directory*> hot = hot_;
   for (Directory* directory : hot) {
+    // When its last file leaves it the directory is gone.
+    const auto there = [&] { return std::find(hot_.begin(), hot_.end(), directory) != hot_.end(); };
+    if (!there()) continue;
     const std::vector<Generation*> generations = directory->generations;
     const auto look = [&] {
       for (Generation* generation : generations) {
         const uint64_t before = generation->size;
         Inspect(*generation, false);
-        if (generation->size != before) directory->last_write = now_;
+        if (generation->size != before && there()) directory->last_write = now_;
       }
     };
     look();
-    if (std::find(hot_.begin(), hot_.end(), directory) == hot_.end()) continue;  // its last file left it
+    if (!there()) continue;
     if (now_ - directory->last_write < kColdAfter) continue;
     directory->hot = false;
     directory->burst = 0;
@@ -118,11 +121,14 @@ void Tailer::Impl::TickPolled() {
   if (!tree_.any_polled() && !tree_.any_failed()) return;
   tree_.Rescan(DirTree::Scope::kPolled, false);
   next_poll_ = now_ + kPolledRescan;
-  std::vector<Directory*> polled;
-  for (auto& [path, directory] : directories_) {
-    if (tree_.Polled(path)) polled.push_back(directory.get());
+  std::vector<std::string> polled;
+  for (const auto& [path, directory] : directories_) {
+    if (tree_.Polled(path)) polled.push_back(path);
   }
-  for (Directory* directory : polled) {
+  for (const std::string& path : polled) {
+    auto found = directories_.find(path);
+    if (found == directories_.end()) continue;
+    Directory* directory = found->second.get();
     if (now_ >= directory->poll_at) {
       bool changed = false;
       const std::vector<Generation*> generations = directory->generations;
@@ -131,6 +137,9 @@ void Tailer::Impl::TickPolled() {
         Inspect(*generation, true);
         changed = changed || generation->size != before;
       }
+      found = directories_.find(path);  // gone, if its last file has left it
+      if (found == directories_.end()) continue;
+      directory = found->second.get();
       directory->poll_interval =
           changed ? options_.poll_period
                   : std::clamp(directory->poll_interval * 2, options_.poll_period, options_.longest_poll);
