@@ -129,7 +129,9 @@ class Running:
 @pytest.fixture(scope="module")
 def agent(charts, tmp_path_factory):
     agent_binary()
-    one = Running(charts, tmp_path_factory.mktemp("agent"))
+    # A pipeline that makes a label, so that there is something for the guard to show.
+    stages = '[{"json": {"expressions": {"level": ""}}}, {"labels": {"level": ""}}]'
+    one = Running(charts, tmp_path_factory.mktemp("agent"), ("--set-json", f"config.snippets.extraPipelineStages={stages}"))
     yield one
     one.close()
 
