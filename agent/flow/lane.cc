@@ -6,6 +6,7 @@
 
 #include "agent/core/check.h"
 #include "agent/core/log.h"
+#include "agent/flow/internal/lane_state.h"
 
 namespace agent::flow {
 namespace {
@@ -14,45 +15,14 @@ constexpr Duration kReadRetry = std::chrono::seconds(1);
 constexpr Duration kBudgetRetry = std::chrono::milliseconds(100);
 constexpr size_t kPadding = 64;  // scanners may look this far past the end
 
-frame::FramerOptions FramerOptionsOf(const stage::PipelinePlan& plan, bool trim_lines) {
-  frame::Format format = frame::Format::kPlain;
-  if (plan.format == stage::LineFormat::kCri) format = frame::Format::kCri;
-  if (plan.format == stage::LineFormat::kDocker) format = frame::Format::kDocker;
-  return {format, plan.cri.max_partial_line_size, plan.cri.truncate, plan.charset, trim_lines};
-}
-
 }  // namespace
-
-struct Lane::PipelineState {
-  explicit PipelineState(std::shared_ptr<const stage::PipelinePlan> p) : plan(std::move(p)), chain(plan->stages) {}
-  std::shared_ptr<const stage::PipelinePlan> plan;
-  stage::StageChain chain;
-  MonoTime paused_until{};
-};
-
-struct Lane::FileState {
-  std::shared_ptr<TailedFile> file;
-  Chain* chain = nullptr;
-  LabelPin base;
-  bool queued = false;
-  label::Shares::Index share = 0;
-  uint32_t turns = 0;  // taken in a row, of its weight
-};
-
-struct Lane::Chain {
-  uint64_t id = 0;
-  PipelineState* pipeline = nullptr;
-  std::unique_ptr<frame::Framer> framer;
-  std::deque<std::unique_ptr<FileState>> files;  // only the first is read
-  LabelPin last_base;
-};
 
 Lane::Lane(LaneOptions options, ByteBudget& budget, PushSink& push, Observer& observer, std::function<void()> wake)
     : options_(std::move(options)), budget_(budget), push_(push), observer_(observer), wake_(std::move(wake)) {
   buffer_size_ = options_.read_size;
   buffer_ = std::make_unique_for_overwrite<char[]>(buffer_size_ + kPadding);
   budget_.Take(buffer_size_);
-  if (label::Shares* shares = observer_.shares(); shares != nullptr && shares->limits_reading()) shares_ = shares;
+  UseShares();
   for (const auto& plan : options_.pipelines) pipelines_.push_back(std::make_unique<PipelineState>(plan));
   BuildBatchers();
 }
@@ -77,150 +47,6 @@ void Lane::BuildBatchers() {
     batchers_.push_back(std::make_unique<batch::Batcher>(std::move(client), budget_, sink, std::move(events),
                                                          [this] { return ++last_batch_; }));
   }
-}
-
-// -- inbox --
-
-template <class Change>
-void Lane::Post(Change change) {
-  {
-    MutexLock lock(inbox_mutex_);
-    change(inbox_);
-  }
-  wake_();
-}
-
-void Lane::Add(std::shared_ptr<TailedFile> file) {
-  Post([&](Inbox& inbox) { inbox.added.push_back(std::move(file)); });
-}
-
-void Lane::Readable(const std::shared_ptr<TailedFile>& file) {
-  Post([&](Inbox& inbox) { inbox.readable.push_back(file); });
-}
-
-void Lane::Settled(Delivery delivery) {
-  Post([&](Inbox& inbox) { inbox.settled.push_back(std::move(delivery)); });
-}
-
-void Lane::Announce(LabelMap labels, std::string line) {
-  Post([&](Inbox& inbox) { inbox.announcements.emplace_back(std::move(labels), std::move(line)); });
-}
-
-void Lane::Stop(bool flush_held) {
-  Post([&](Inbox& inbox) {
-    inbox.stop = true;
-    inbox.flush_held = flush_held;
-  });
-}
-
-void Lane::Reconfigure(LaneOptions options) {
-  Post([&](Inbox& inbox) { inbox.reconfigure = std::make_unique<LaneOptions>(std::move(options)); });
-}
-
-void Lane::TakeInbox() {
-  Inbox inbox;
-  {
-    MutexLock lock(inbox_mutex_);
-    std::swap(inbox, inbox_);
-  }
-  for (Delivery& delivery : inbox.settled) Acknowledge(delivery);
-  if (inbox.reconfigure != nullptr) {
-    for (const auto& batcher : batchers_) batcher->Tick(now_, true);
-    options_ = std::move(*inbox.reconfigure);
-    // Chains keep the pipeline they began with; new files get the new ones.
-    for (size_t i = 0; i < options_.pipelines.size(); ++i) {
-      pipelines_.push_back(std::make_unique<PipelineState>(options_.pipelines[i]));
-    }
-    BuildBatchers();
-  }
-  for (const auto& [labels, line] : inbox.announcements) {
-    Record& record = *batch_.Append();
-    record.line = line;
-    record.time = wall_;
-    record.labels = interner_.Intern(labels);
-    for (const auto& batcher : batchers_) batcher->Add(batch_.records(), now_);
-    batch_.Reset();
-  }
-  for (auto& file : inbox.added) Accept(std::move(file));
-  for (const auto& file : inbox.readable) {
-    const auto found = files_.find(file->id);
-    if (found != files_.end()) Queue(*found->second);
-  }
-  if (inbox.stop && !stopping_) {
-    stopping_ = true;
-    ready_.clear();
-    FlushPipelines(inbox.flush_held);
-    for (const auto& batcher : batchers_) batcher->Tick(now_, true);
-  }
-}
-
-void Lane::Accept(std::shared_ptr<TailedFile> file) {
-  const size_t newest = pipelines_.size() - options_.pipelines.size();
-  CHECK(file->target->pipeline < options_.pipelines.size(), "a file names a pipeline that does not exist");
-  std::unique_ptr<Chain>& chain = chains_[file->chain];
-  if (chain == nullptr) {
-    chain = std::make_unique<Chain>();
-    chain->id = file->chain;
-    chain->pipeline = pipelines_[newest + file->target->pipeline].get();
-    chain->framer = frame::MakeFramer(FramerOptionsOf(*chain->pipeline->plan, options_.trim_lines), frame_counters_);
-  }
-  file->receipts = ReceiptTracker(file->start_offset);
-  file->read_offset.store(file->start_offset, std::memory_order_relaxed);
-  file->committed_offset.store(file->start_offset, std::memory_order_relaxed);
-  auto state = std::make_unique<FileState>();
-  state->base = LabelPin(interner_.Intern(file->labels));
-  state->chain = chain.get();
-  if (shares_ != nullptr) state->share = shares_->IndexOf(*file);
-  state->file = std::move(file);
-  chain->last_base = state->base;
-  files_[state->file->id] = state.get();
-  chain->files.push_back(std::move(state));
-  Queue(*chain->files.back());
-}
-
-void Lane::Queue(FileState& file) {
-  if (file.queued || stopping_) return;
-  if (file.chain->files.front().get() != &file) return;  // its predecessors come first
-  file.queued = true;
-  ready_.push_back(&file);
-}
-
-// -- receipts --
-
-void Lane::Send(std::unique_ptr<PushBatch> batch) {
-  ++in_flight_;
-  unsent_ += batch->leased;
-  stats_.batches_sent.fetch_add(1, std::memory_order_relaxed);
-  push_.Send(std::move(batch));
-}
-
-void Lane::Acknowledge(Delivery& delivery) {
-  CHECK(in_flight_ > 0, "a batch came back that was not sent");
-  --in_flight_;
-  PushBatch& batch = *delivery.batch;
-  budget_.Give(batch.leased);
-  unsent_ -= batch.leased;
-  if (delivery.cancelled) return;
-  for (const Refusal& refusal : delivery.refused) observer_.Refused(batch, refusal);
-  observer_.Stored(batch, now_);
-  for (const auto& file : batch.files) {
-    file->receipts.Acknowledge(batch.id);
-    Publish(*file);
-  }
-}
-
-void Lane::Publish(TailedFile& file) {
-  file.committed_offset.store(file.receipts.Committed(), std::memory_order_relaxed);
-  if (file.read_done && file.receipts.Settled()) file.drained.store(true, std::memory_order_release);
-}
-
-// Files that are read to their end, but not settled: mostly an acknowledgement drains
-// them, but a held record may also have been dropped by a later stage.
-void Lane::PublishFinishing() {
-  std::erase_if(finishing_, [this](const std::shared_ptr<TailedFile>& file) {
-    Publish(*file);
-    return file->drained.load(std::memory_order_relaxed);
-  });
 }
 
 // -- reading --
@@ -300,7 +126,9 @@ bool Lane::ReadOnce(FileState& state) {
     state.chain->framer->FeedLast({buffer_.get(), filled}, offset, file, state.base.get(), wall_, interner_, batch_);
     RunBatch(*state.chain->pipeline);
     file.lines.fetch_add(1, std::memory_order_relaxed);
+    if (file.tally != nullptr) file.tally->lines_read.fetch_add(1, std::memory_order_relaxed);
     file.receipts.SetProcessed(offset + filled);
+    CountRead(file, filled);
     return true;  // until a read finds nothing at all
   }
   EndOfFile(state);
@@ -316,7 +144,9 @@ size_t Lane::Frame(FileState& state, std::string_view bytes, uint64_t offset) {
                                                   interner_, batch_);
     if (used == 0) break;
     at += used;
-    file.lines.fetch_add(frame_counters_.lines - lines_before, std::memory_order_relaxed);
+    const uint64_t lines = frame_counters_.lines - lines_before;
+    file.lines.fetch_add(lines, std::memory_order_relaxed);
+    if (file.tally != nullptr) file.tally->lines_read.fetch_add(lines, std::memory_order_relaxed);
     RunBatch(*state.chain->pipeline);
   }
   if (at > 0) {
@@ -324,7 +154,7 @@ size_t Lane::Frame(FileState& state, std::string_view bytes, uint64_t offset) {
     file.bytes->Consumed(offset + at);
     file.read_offset.store(offset + at, std::memory_order_relaxed);
     file.last_data_ns.store(now_.time_since_epoch().count(), std::memory_order_relaxed);
-    stats_.bytes_read.fetch_add(at, std::memory_order_relaxed);
+    CountRead(file, at);
     Publish(file);
   }
   return at;
@@ -346,6 +176,14 @@ void Lane::GrowBuffer(FileState& state, size_t filled, uint64_t offset) {
   file.receipts.SetProcessed(offset + filled);
   file.bytes->Consumed(offset + filled);
   file.read_offset.store(offset + filled, std::memory_order_relaxed);
+  CountRead(file, filled);
+}
+
+void Lane::CountRead(TailedFile& file, uint64_t bytes) {
+  stats_.bytes_read.fetch_add(bytes, std::memory_order_relaxed);
+  if (file.tally == nullptr) return;
+  file.tally->bytes_read.fetch_add(bytes, std::memory_order_relaxed);
+  file.tally->last_read.store(wall_, std::memory_order_relaxed);
 }
 
 // The long line is over.
@@ -411,23 +249,39 @@ void Lane::RunBatch(PipelineState& pipeline) {
   if (interner_.size() > sweep_at_) SweepLabels();
 }
 
+// To the batches. Tallies are added to once per run of records of one file.
 void Lane::Ship(std::vector<Record*>& records) {
   if (records.empty()) return;
   for (const auto& batcher : batchers_) batcher->Add(records, now_);
   observer_.Out(options_.index, records, now_);
+  uint64_t all_bytes = 0;
+  for (size_t first = 0, next = 0; first < records.size(); first = next) {
+    const TailedFile* const file = records[first]->origin.file;
+    uint64_t bytes = 0;
+    for (; next < records.size() && records[next]->origin.file == file; ++next) bytes += records[next]->line.size();
+    all_bytes += bytes;
+    if (file == nullptr || file->tally == nullptr) continue;
+    file->tally->entries_out.fetch_add(next - first, std::memory_order_relaxed);
+    file->tally->bytes_out.fetch_add(bytes, std::memory_order_relaxed);
+  }
   stats_.records_out.fetch_add(records.size(), std::memory_order_relaxed);
+  stats_.bytes_out.fetch_add(all_bytes, std::memory_order_relaxed);
 }
 
 void Lane::FlushPipelines(bool all) {
   for (const auto& pipeline : pipelines_) {
     if (!all && pipeline->chain.NextDeadline() > now_) continue;
-    stage::StageContext context = Context();
-    auto& records = batch_.records();
-    pipeline->chain.Flush(records, context, all);
-    observer_.Finalize(options_.index, records, context);
-    Ship(records);
-    batch_.Reset();
+    FlushPipeline(*pipeline, all);
   }
+}
+
+void Lane::FlushPipeline(PipelineState& pipeline, bool all) {
+  stage::StageContext context = Context();
+  auto& records = batch_.records();
+  pipeline.chain.Flush(records, context, all);
+  observer_.Finalize(options_.index, records, context);
+  Ship(records);
+  batch_.Reset();
 }
 
 void Lane::SweepLabels() {

@@ -50,6 +50,7 @@ struct LaneStats {
   std::atomic<uint64_t> bytes_read{0};
   std::atomic<uint64_t> lines_read{0};
   std::atomic<uint64_t> records_out{0};
+  std::atomic<uint64_t> bytes_out{0};  // line bytes of those
   std::atomic<uint64_t> not_in_format{0};
   std::atomic<uint64_t> partials_joined{0};
   std::atomic<uint64_t> lines_cut{0};
@@ -59,6 +60,7 @@ struct LaneStats {
   std::atomic<uint64_t> streams{0};
   std::atomic<uint64_t> batches_sent{0};
   std::atomic<uint64_t> waits_for_budget{0};
+  std::atomic<uint64_t> configurations{0};  // taken over since the start
 };
 
 class Lane final : public FileSink, public DeliverySink, private PushSink {
@@ -78,7 +80,9 @@ class Lane final : public FileSink, public DeliverySink, private PushSink {
   // `flush_held` (standard input, dry run).
   void Stop(bool flush_held);
   // New pipelines and clients, for files added from now on and for the rest of those
-  // that are being read. Open batches are closed first.
+  // that are being read; the observer's shares are asked for again. Open batches are
+  // closed first. Pipelines keep their index: none may go, new ones stand at the end,
+  // and one that is the same plan as before keeps its state.
   void Reconfigure(LaneOptions options);
 
   // -- the lane's thread --
@@ -110,6 +114,9 @@ class Lane final : public FileSink, public DeliverySink, private PushSink {
   void Post(Change change);
   void Send(std::unique_ptr<PushBatch> batch) override;  // from the batchers
   void TakeInbox();
+  void Apply(LaneOptions options);
+  void Replace(PipelineState& old, PipelineState& fresh);
+  void UseShares();
   void BuildBatchers();
   void Accept(std::shared_ptr<TailedFile> file);
   void Queue(FileState& file);
@@ -120,6 +127,7 @@ class Lane final : public FileSink, public DeliverySink, private PushSink {
   void Turn(FileState& file);
   bool ReadOnce(FileState& file);
   size_t Frame(FileState& file, std::string_view bytes, uint64_t offset);
+  void CountRead(TailedFile& file, uint64_t bytes);
   void GrowBuffer(FileState& file, size_t filled, uint64_t offset);
   void ShrinkBuffer();
   void EndOfFile(FileState& file);
@@ -127,6 +135,7 @@ class Lane final : public FileSink, public DeliverySink, private PushSink {
   void RunBatch(PipelineState& pipeline);
   void Ship(std::vector<Record*>& records);
   void FlushPipelines(bool all);
+  void FlushPipeline(PipelineState& pipeline, bool all);
   void SweepLabels();
   stage::StageContext Context() {
     return stage::StageContext{.arena = batch_.arena(), .labels = interner_, .wall = wall_, .now = now_};

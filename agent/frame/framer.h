@@ -35,6 +35,8 @@ struct FramerOptions {
   // Standard input's rules: carriage returns at the end of a line go, empty lines too.
   bool trim_lines = false;
   static constexpr uint64_t kHardLimit = 16 * 1024 * 1024;
+
+  bool operator==(const FramerOptions&) const = default;
 };
 
 // Shared counters of a lane's framers; plain numbers, lane-local.

@@ -63,6 +63,8 @@ struct ShareOptions {
   int64_t readline_burst = 10000;
   bool readline_rate_drop = true;
   std::map<std::string, NamespaceShare, std::less<>> namespaces;
+
+  bool operator==(const ShareOptions&) const = default;
 };
 
 // Each takes its keys out of limits_config; the caller calls Finish.

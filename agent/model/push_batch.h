@@ -51,7 +51,9 @@ struct Refusal {
 struct Delivery {
   std::unique_ptr<PushBatch> batch;
   std::vector<Refusal> refused;  // the rest was stored
-  bool cancelled = false;        // shut down before an answer: nothing may be committed
+  // Given back before an answer: nothing may be committed. The batch's body, entries and
+  // line bytes are what is left to deliver.
+  bool cancelled = false;
 };
 
 // Takes batches on the lane's thread; never blocks.

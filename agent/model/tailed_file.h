@@ -18,6 +18,7 @@
 #include "agent/core/result.h"
 #include "agent/core/time.h"
 #include "agent/model/receipt.h"
+#include "agent/model/tally.h"
 #include "agent/model/target.h"
 
 namespace agent {
@@ -43,6 +44,7 @@ struct TailedFile : std::enable_shared_from_this<TailedFile> {
   LabelMap labels;       // target's labels plus `filename` or those of the pod's path
   std::unique_ptr<ByteSource> bytes;
   uint64_t start_offset = 0;
+  std::shared_ptr<Tally> tally;  // of its pod; null: nobody counts. Set by the FileSink
   // The generation before this one; the lane reads it to its end first. The lane
   // resets it when that has happened.
   std::shared_ptr<TailedFile> predecessor;
@@ -60,7 +62,7 @@ struct TailedFile : std::enable_shared_from_this<TailedFile> {
   std::atomic<bool> drained{false};           // finished, and every byte settled (release)
   std::atomic<bool> read_failed{false};       // the last read was an error
   std::atomic<uint64_t> dropped_lines{0};     // by stages and limits
-  std::atomic<const std::string*> last_drop{nullptr};  // which stage; lives as long as the pipeline
+  std::atomic<const std::string*> last_drop{nullptr};  // which stage; lives as long as the process
 
   // -- written by source/ --
   std::atomic<bool> finished{false};   // no byte will follow: ship an unterminated last line

@@ -25,6 +25,7 @@ struct Target {
   // Where labels come from a file's path: called once per file that is opened, may
   // change `labels`; false excludes the file, and `why` says by which rule.
   std::function<bool(const std::string& path, LabelMap& labels, std::string& why)> resolve;
+  std::string rules;  // what `resolve` does, as text: the same text labels the same way
 };
 
 // What a discovery (static, file, Kubernetes) hands over: raw labels of one target,

@@ -21,6 +21,8 @@ struct BackoffOptions {
   // Promtail's meaning: the most attempts of one batch; then it is dropped and counted.
   // 0 = for ever, which is the default here (Promtail's is 10 and loses data).
   uint64_t max_retries = 0;
+
+  bool operator==(const BackoffOptions&) const = default;
 };
 
 struct ClientOptions {
@@ -45,6 +47,8 @@ struct ClientOptions {
   // 403, 404 ...), as Promtail does. Off: such an answer means that a person must
   // change something, so the batch is retried until that has happened.
   bool drop_refused_batches = false;
+
+  bool operator==(const ClientOptions&) const = default;
 };
 
 // Reads `clients[...]` (path for messages, e.g. "clients[0]").

@@ -54,17 +54,46 @@ void Deliverer::Finish(Part part) {
   if (--job.open_parts == 0) Settle(job, false);
 }
 
+namespace {
+
+// What is left of a batch becomes its body again, as it was or without what Loki has
+// taken or refused.
+void PutBack(Job& job) {
+  PushBatch& batch = *job.batch;
+  Body whole = job.left.front()->body;
+  if (job.left.size() > 1) {
+    PushRequest rest;
+    for (const Part* part : job.left) {
+      if (const std::optional<PushRequest> request = DecodeBody(part->body)) rest.MergeFrom(*request);
+    }
+    whole = EncodeBody(rest);
+  }
+  batch.entries = 0;
+  batch.line_bytes = 0;
+  for (const Part* part : job.left) {
+    batch.entries += part->entries;
+    batch.line_bytes += part->line_bytes;
+  }
+  batch.body.data = std::make_unique_for_overwrite<char[]>(whole.size);
+  std::copy_n(whole.data.get(), whole.size, batch.body.data.get());
+  batch.body.size = batch.body.capacity = whole.size;
+}
+
+}  // namespace
+
 void Deliverer::Settle(Job& job, bool cancelled) {
   Client& client = *clients_[job.batch->client];
   --client.status.batches_waiting;
   client.status.bytes_waiting -= job.batch->body.size;
   --jobs_;
   Delivery delivery;
+  delivery.refused = std::move(job.refused);
   if (!cancelled) {
-    delivery.refused = std::move(job.refused);
     const std::chrono::duration<double> age = now_ - job.batch->opened;
     client.metrics->batch_age.Observe(std::max(age.count(), 0.0));
   }
+  // Whoever delivers the rest of it must be able to.
+  if (cancelled && !job.left.empty()) PutBack(job);
   delivery.cancelled = cancelled;
   delivery.batch = std::move(job.batch);
   deliveries_.Settled(std::move(delivery));

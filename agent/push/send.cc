@@ -247,15 +247,21 @@ void Deliverer::CancelAll() {
   for (const auto& [token, track] : in_flight_) http_.Cancel(track->request);
   in_flight_.clear();
   timers_.clear();
-  const auto cancel = [this](Track& track) {
-    for (Part& part : track.parts) {
-      if (part.job->batch != nullptr) Settle(*part.job, true);
+  std::vector<std::shared_ptr<Job>> jobs;
+  const auto collect = [&jobs](const Track& track) {
+    for (const Part& part : track.parts) {
+      if (part.job->left.empty()) jobs.push_back(part.job);
+      part.job->left.push_back(&part);
     }
   };
   for (const auto& client : clients_) {
+    jobs.clear();
     for (const auto& [key, sequence] : client->sequences) {
-      cancel(sequence->main);
-      for (const auto& [stream, track] : sequence->aside) cancel(*track);
+      collect(sequence->main);
+      for (const auto& [stream, track] : sequence->aside) collect(*track);
+    }
+    for (const std::shared_ptr<Job>& job : jobs) Settle(*job, true);
+    for (const auto& [key, sequence] : client->sequences) {
       for (std::unique_ptr<PushBatch>& batch : sequence->waiting) {
         Job job;
         job.batch = std::move(batch);

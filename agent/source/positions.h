@@ -31,6 +31,8 @@ struct PositionsOptions {
   std::string filename = "/var/log/positions.yaml";  // empty: nothing is read or kept
   Duration sync_period = std::chrono::seconds(1);    // Promtail's default is 10 s
   bool ignore_invalid_yaml = false;                  // accepted; a bad file is always set aside
+
+  bool operator==(const PositionsOptions&) const = default;
 };
 
 enum class Packing : uint8_t { kPlain, kGzip, kZlib, kBzip2 };

@@ -28,6 +28,10 @@ struct GenerationView {
   uint64_t read = 0;
   uint64_t committed = 0;
   uint64_t size = 0;
+  uint64_t lines = 0;
+  uint64_t dropped = 0;                     // lines, by stages and limits
+  const std::string* last_drop = nullptr;   // the stage that did it last; never freed
+  int64_t last_data_ns = 0;                 // MonoTime of the last byte read; 0: none
   bool finished = false;
   bool abandoned = false;
 };

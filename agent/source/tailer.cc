@@ -62,6 +62,7 @@ void Tailer::SetTargets(uint32_t scrape_config, std::vector<std::shared_ptr<cons
   impl_->SetTargets(scrape_config, std::move(targets), now);
 }
 
+void Tailer::Reconfigure(TailerOptions options) { impl_->Reconfigure(std::move(options)); }
 void Tailer::TargetsComplete() { impl_->TargetsComplete(); }
 int Tailer::event_fd() const { return impl_->event_fd(); }
 Duration Tailer::HandleEvents(MonoTime now) { return impl_->HandleEvents(now); }

@@ -100,6 +100,8 @@ class Tailer {
   // where it was, with the new labels from the next line on; one that is gone is read
   // to its present end.
   void SetTargets(uint32_t scrape_config, std::vector<std::shared_ptr<const Target>> targets, MonoTime now);
+  // Other options, from now on; how files are packed counts for new targets only.
+  void Reconfigure(TailerOptions options);
   // Says that all scrape configs have had their first SetTargets: saved positions that
   // nobody claims may then be given up when their files are gone.
   void TargetsComplete();

@@ -36,6 +36,7 @@ namespace agent::stage {
 struct DropReason {
   std::string reason;  // label of logentry_dropped_lines_total
   std::string stage;   // where, for people: "pipeline_stages[2].drop"
+  const std::string* place = nullptr;  // `stage`, in memory that is never freed
   metrics::Counter* dropped_lines = nullptr;
   std::atomic<uint64_t> lines{0};
   std::atomic<uint64_t> bytes{0};

@@ -34,10 +34,13 @@
 namespace agent::push {
 
 // A batch that is being sent, or has parts that are.
+struct Part;
+
 struct Job {
   std::unique_ptr<PushBatch> batch;  // without its bytes, which are in the parts
   std::vector<Refusal> refused;
   uint32_t open_parts = 0;
+  std::vector<const Part*> left;     // while everything is cancelled: parts not settled
 };
 
 // A batch, or what is left of one, as one request.

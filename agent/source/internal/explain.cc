@@ -17,6 +17,10 @@ GenerationView ViewOf(const Generation& generation) {
   view.read = generation.file->read_offset.load(std::memory_order_relaxed);
   view.committed = generation.file->committed_offset.load(std::memory_order_relaxed);
   view.size = generation.size;
+  view.lines = generation.file->lines.load(std::memory_order_relaxed);
+  view.dropped = generation.file->dropped_lines.load(std::memory_order_relaxed);
+  view.last_drop = generation.file->last_drop.load(std::memory_order_relaxed);
+  view.last_data_ns = generation.file->last_data_ns.load(std::memory_order_relaxed);
   view.finished = generation.finished();
   view.abandoned = generation.file->abandoned.load(std::memory_order_relaxed);
   return view;

@@ -32,6 +32,7 @@ class Tailer::Impl final : public TreeListener {
 
   void SetTargets(uint32_t scrape_config, std::vector<std::shared_ptr<const Target>> targets, MonoTime now);
   void TargetsComplete();
+  void Reconfigure(TailerOptions options) { options_ = std::move(options); }
   Duration HandleEvents(MonoTime now);
   void Tick(MonoTime now);
   MonoTime NextDeadline() const;
@@ -227,7 +228,7 @@ class Tailer::Impl final : public TreeListener {
   std::vector<SavedPosition> Collect();
   SavedPosition SavedOf(Generation& generation);
 
-  const TailerOptions options_;
+  TailerOptions options_;
   TailerParts parts_;
   MonoTime now_;
   DirTree tree_;

@@ -16,7 +16,7 @@ bool SamePattern(const Target& a, const Target& b) {
 
 bool SameLabels(const Target& a, const Target& b) {
   return a.labels == b.labels && a.pipeline == b.pipeline && a.filename_label == b.filename_label &&
-         a.multiline_firstline == b.multiline_firstline;
+         a.multiline_firstline == b.multiline_firstline && a.rules == b.rules;
 }
 
 std::string Absolute(const std::string& path) {
@@ -109,6 +109,7 @@ void Tailer::Impl::SetTargets(uint32_t scrape_config, std::vector<std::shared_pt
 void Tailer::Impl::Relabel(Slot& slot, std::shared_ptr<const Target> target) {
   slot.target = std::move(target);
   for (auto& [path, chain] : chains_) {
+    if (chain->slot == &slot && slot.target->resolve) MarkDirty(*chain);  // other rules may exclude it, or no more
     if (chain->slot != &slot || chain->current == nullptr || chain->current->finished()) continue;
     Generation& generation = *chain->current;
     generation.relabel = !TryRelabel(generation);
