@@ -17,7 +17,7 @@ demo: ## see it work: pods that log, rotate and crash, carried to a Loki
 	@$(PYTHON) scripts/demo.py
 
 test: ## everything that must pass: style, sanitizers, end to end, charts
-	@scripts/install-deps.sh test
+	@scripts/install-deps.sh browser
 	@scripts/test.sh
 
 release: ## build/release/bin/agent, as shipped

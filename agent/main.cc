@@ -1,4 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "agent/app/app.h"
+#include "agent/cli/cli.h"
 
-int main(int argc, char** argv) { return agent::app::Main(argc, argv); }
+int main(int argc, char** argv) { return agent::cli::Main(argc, argv); }

@@ -135,6 +135,7 @@ ServerOptions DecodeServer(const config::Node* node, const std::string& path, Se
   DecodeTimeout(reader, "graceful_shutdown_timeout", out.graceful_shutdown_timeout);
   reader.String("external_url", out.external_url);
   reader.Bool("register_instrumentation", out.register_instrumentation);
+  reader.Bool("per_path_metrics", out.per_path_metrics);
   reader.Bool("health_check_target", out.health_check_target);
   reader.Bool("enable_runtime_reload", out.enable_runtime_reload);
   DecodeLog(reader, out);

@@ -37,12 +37,15 @@ struct ServerOptions {
   std::string path_prefix;   // "" or "/x", without a slash at the end
   std::string external_url;  // for the links of the page; "" = the page's own address
   bool register_instrumentation = true;  // false: no /metrics
+  bool per_path_metrics = false;         // promtail_read_bytes_total and the like per file
   bool health_check_target = true;       // false: /ready is always 200
   bool enable_runtime_reload = false;    // /reload
   bool log_requests_at_info = false;     // else at debug
   LiveTail live_tail = LiveTail::kLoopback;
   LogLevel log_level = LogLevel::kInfo;
   bool log_json = false;
+
+  bool operator==(const ServerOptions&) const = default;
 
   static constexpr uint32_t kMostConnections = 256;
 

@@ -12,15 +12,18 @@
 #include "agent/app/internal/lane_options.h"
 #include "agent/app/internal/lane_thread.h"
 #include "agent/app/internal/net_thread.h"
+#include "agent/app/internal/pushers.h"
 #include "agent/app/internal/signals.h"
 #include "agent/app/ledger.h"
 #include "agent/app/observer.h"
+#include "agent/app/reload.h"
+#include "agent/app/self_metrics.h"
 #include "agent/app/status.h"
+#include "agent/app/tallies.h"
 #include "agent/app/targets.h"
 #include "agent/core/log.h"
 #include "agent/http/client.h"
 #include "agent/platform/watcher.h"
-#include "agent/push/push.h"
 #include "agent/runtime/loop.h"
 #include "agent/source/tailer.h"
 
@@ -32,15 +35,18 @@ constexpr Duration kIdleCheck = std::chrono::milliseconds(5);
 // Files of a chain go to one lane, so that their lines stay in order.
 class LaneRouter final : public FileSink {
  public:
+  explicit LaneRouter(Tallies& tallies) : tallies_(tallies) {}
   void Use(std::vector<std::unique_ptr<LaneThread>>& lanes) { lanes_ = &lanes; }
   void Add(std::shared_ptr<TailedFile> file) override {
     flow::Lane& lane = LaneOf(*file);
+    file->tally = tallies_.Of(*file);
     lane.Add(std::move(file));
   }
   void Readable(const std::shared_ptr<TailedFile>& file) override { LaneOf(*file).Readable(file); }
 
  private:
   flow::Lane& LaneOf(const TailedFile& file) { return (*lanes_)[file.chain % lanes_->size()]->lane(); }
+  Tallies& tallies_;
   std::vector<std::unique_ptr<LaneThread>>* lanes_ = nullptr;
 };
 
@@ -57,11 +63,12 @@ class DeliveryRouter final : public DeliverySink {
   std::vector<std::unique_ptr<LaneThread>>* lanes_ = nullptr;
 };
 
-flow::LaneOptions LaneOptionsOf(const Settings& settings, uint32_t index) {
+flow::LaneOptions LaneOptionsOf(const Settings& settings, uint32_t index, uint32_t clients) {
   flow::LaneOptions options;
   options.index = index;
   for (const ScrapeConfig& scrape : settings.scrapes) options.pipelines.push_back(scrape.pipeline);
   options.clients = ClientBatchers(settings);
+  for (batch::BatcherOptions& client : options.clients) client.client = ClientRef::Make(clients, client.client);
   return options;
 }
 
@@ -69,13 +76,15 @@ flow::LaneOptions LaneOptionsOf(const Settings& settings, uint32_t index) {
 
 struct Agent::Impl {
   Impl(CommandLine l, std::shared_ptr<const Settings> s, metrics::Registry& r)
-      : line(std::move(l)), settings(std::move(s)), registry(r), budget(line.memory_limit), ledger(registry) {}
+      : line(std::move(l)), first_settings(std::move(s)), registry(r), budget(line.memory_limit), ledger(registry) {}
 
   Status Start();
   Status StartTailer();
-  Result<std::unique_ptr<PodDiscovery>> MakePods();
+  Result<std::unique_ptr<PodDiscovery>> MakePods(const std::shared_ptr<const Settings>& settings);
   Status StartAdmin();
+  Status Follow(const Settings& old, const std::shared_ptr<const Settings>& fresh);
   void RunEvents();
+  void ArmTimer();
   void RunTailer();
   void Shutdown();
   bool LanesIdle() const {
@@ -85,16 +94,19 @@ struct Agent::Impl {
   void OnIo(std::function<void()> call);
 
   const CommandLine line;
-  const std::shared_ptr<const Settings> settings;
+  const std::shared_ptr<const Settings> first_settings;
   metrics::Registry& registry;
   Clock& clock = SystemClock();
   ByteBudget budget;
   Ledger ledger;
   std::unique_ptr<AgentObserver> observer;
   DeliveryRouter deliveries;
-  LaneRouter router;
+  Tallies tallies;
+  LagClock lag;
+  LaneRouter router{tallies};
   std::unique_ptr<http::Client> http;
-  std::unique_ptr<push::Pusher> pusher;
+  std::unique_ptr<Pushers> pushers;
+  uint32_t clients_number = 0;  // of the configuration whose clients are in use
   std::vector<std::unique_ptr<LaneThread>> lanes;
   std::unique_ptr<source::Positions> positions;
   std::unique_ptr<platform::Watcher> watcher;
@@ -102,10 +114,13 @@ struct Agent::Impl {
   std::unique_ptr<source::Tailer> tailer;
   std::unique_ptr<Targets> targets;
   std::unique_ptr<GuardKeeper> guard;
+  std::unique_ptr<Reloader> reloader;
   std::unique_ptr<runtime::Watch> events;
   std::unique_ptr<runtime::Timer> events_timer;  // a rush of events: look again later
   std::unique_ptr<runtime::Timer> tailer_timer;
   std::unique_ptr<NetThread> net;
+  Duration longest_turn{};  // of the io thread, since the last scrape
+  std::unique_ptr<SelfMetrics> self_metrics;
   std::unique_ptr<AgentStatus> status;
   std::unique_ptr<AdminThread> admin;
   bool started = false;
@@ -130,21 +145,50 @@ void Agent::Impl::RunTailer() {
   tailer->Tick(now);
   targets->Tick(now);
   guard->Tick(now);
-  tailer_timer->At(std::min({tailer->NextDeadline(), targets->NextDeadline(), guard->NextDeadline()}));
+  reloader->Tick(now);
+  ArmTimer();
+  longest_turn = std::max(longest_turn, clock.Now() - now);
+}
+
+void Agent::Impl::ArmTimer() {
+  tailer_timer->At(std::min({tailer->NextDeadline(), targets->NextDeadline(), guard->NextDeadline(), reloader->NextDeadline()}));
 }
 
 void Agent::Impl::RunEvents() {
-  const Duration pause = tailer->HandleEvents(clock.Now());
+  const MonoTime began = clock.Now();
+  const Duration pause = tailer->HandleEvents(began);
   if (pause > Duration{}) {
     events.reset();
     events_timer->At(clock.Now() + pause);
-  } else if (events == nullptr) {
+  } else if (events == nullptr && tailer->event_fd() >= 0) {
     events = std::make_unique<runtime::Watch>(io, tailer->event_fd(), [this] { RunEvents(); });
   }
-  tailer_timer->At(std::min({tailer->NextDeadline(), targets->NextDeadline(), guard->NextDeadline()}));
+  ArmTimer();
+  longest_turn = std::max(longest_turn, clock.Now() - began);
+}
+
+// A configuration takes the place of another. Order matters: lanes must know the new
+// pipelines before files of theirs come, and the pushers the new clients before batches.
+Status Agent::Impl::Follow(const Settings& old, const std::shared_ptr<const Settings>& fresh) {
+  std::unique_ptr<PodDiscovery> pods;
+  if (!targets->asks_kubernetes()) {
+    auto made = MakePods(fresh);
+    if (!made) return Forward(made);
+    pods = std::move(*made);
+  }
+  if (!(fresh->clients == old.clients)) clients_number = pushers->Use(fresh->clients);
+  observer->Reconfigure(fresh->clients, fresh->limits, old.limits);
+  for (uint32_t i = 0; i < lanes.size(); ++i) lanes[i]->lane().Reconfigure(LaneOptionsOf(*fresh, i, clients_number));
+  tailer->Reconfigure(fresh->tail);
+  if (Status used = targets->Use(fresh, std::move(pods), clock.Now()); !used) {
+    LogError("a part of the new configuration cannot be used; the rest is", {{"err", used.error().what}});
+  }
+  ArmTimer();
+  return {};
 }
 
 Status Agent::Impl::StartTailer() {
+  const Settings* settings = first_settings.get();
   auto opened = source::Positions::Open(platform::RealFs(), settings->positions, source::PositionsMetrics::In(registry));
   if (!opened) return Forward(opened);
   positions = std::move(*opened);
@@ -166,9 +210,12 @@ Status Agent::Impl::StartTailer() {
                             .metrics = source::TailerMetrics::In(registry),
                             .labels_of = &ResolveLabels};
   tailer = std::make_unique<source::Tailer>(settings->tail, std::move(parts), clock.Now());
-  auto pods = MakePods();
+  auto pods = MakePods(first_settings);
   if (!pods) return Forward(pods);
-  targets = std::make_unique<Targets>(*settings, *tailer, registry, std::move(*pods));
+  targets = std::make_unique<Targets>(first_settings, *tailer, registry, std::move(*pods));
+  reloader = std::make_unique<Reloader>(
+      line, first_settings, registry, clock, platform::RealFs(),
+      [this](const Settings& old, const std::shared_ptr<const Settings>& fresh) { return Follow(old, fresh); });
   events_timer = std::make_unique<runtime::Timer>(io, [this] { RunEvents(); });
   tailer_timer = std::make_unique<runtime::Timer>(io, [this] { RunTailer(); });
   io.Post([this] {
@@ -180,7 +227,7 @@ Status Agent::Impl::StartTailer() {
 }
 
 // Null where no scrape config asks for it.
-Result<std::unique_ptr<PodDiscovery>> Agent::Impl::MakePods() {
+Result<std::unique_ptr<PodDiscovery>> Agent::Impl::MakePods(const std::shared_ptr<const Settings>& settings) {
   const bool any = std::any_of(settings->scrapes.begin(), settings->scrapes.end(),
                                [](const ScrapeConfig& scrape) { return !scrape.kubernetes.empty(); });
   if (!any) return nullptr;
@@ -196,17 +243,31 @@ Result<std::unique_ptr<PodDiscovery>> Agent::Impl::MakePods() {
 }
 
 Status Agent::Impl::StartAdmin() {
+  const Settings* settings = first_settings.get();
   if (settings->server.disable) return {};
+  self_metrics = std::make_unique<SelfMetrics>(SelfMetricsParts{
+      .registry = registry,
+      .tailer = *tailer,
+      .positions = *positions,
+      .tallies = tallies,
+      .lag = lag,
+      .budget = budget,
+      .lanes = lanes,
+      .clock = clock,
+      .longest_io_turn = [this] { return std::chrono::duration<double>(std::exchange(longest_turn, Duration{})).count(); },
+      .per_path = settings->server.per_path_metrics});
   status = std::make_unique<AgentStatus>(StatusParts{.line = line,
-                                                     .settings = *settings,
+                                                     .reloader = *reloader,
                                                      .registry = registry,
                                                      .io = io,
                                                      .tailer = *tailer,
                                                      .positions = *positions,
                                                      .targets = *targets,
-                                                     .pusher = *pusher,
+                                                     .pushers = *pushers,
                                                      .observer = *observer,
                                                      .ledger = ledger,
+                                                     .tallies = tallies,
+                                                     .lag = lag,
                                                      .budget = budget,
                                                      .lanes = lanes,
                                                      .clock = clock});
@@ -215,12 +276,13 @@ Status Agent::Impl::StartAdmin() {
 }
 
 Status Agent::Impl::Start() {
+  const Settings* settings = first_settings.get();
   http = std::make_unique<http::Client>("sluice");
   observer = std::make_unique<AgentObserver>(ledger, registry, clock, settings->clients, settings->limits,
                                              static_cast<uint32_t>(line.lanes));
-  pusher = std::make_unique<push::Pusher>(settings->clients, *http, registry, deliveries, std::random_device{}());
+  pushers = std::make_unique<Pushers>(settings->clients, *http, registry, deliveries, std::random_device{}());
   for (uint32_t i = 0; i < static_cast<uint32_t>(line.lanes); ++i) {
-    lanes.push_back(std::make_unique<LaneThread>(LaneOptionsOf(*settings, i), budget, *pusher, *observer, clock));
+    lanes.push_back(std::make_unique<LaneThread>(LaneOptionsOf(*settings, i, 0), budget, *pushers, *observer, clock));
   }
   if (settings->limits.loss_marker) {
     observer->AnnounceLosses([this](LabelMap labels, std::string text) {
@@ -231,7 +293,7 @@ Status Agent::Impl::Start() {
   deliveries.Use(lanes);
   if (Status tailing = StartTailer(); !tailing) return tailing;
   if (Status serving = StartAdmin(); !serving) return serving;
-  net = std::make_unique<NetThread>(*http, *pusher, clock);
+  net = std::make_unique<NetThread>(*http, *pushers, clock);
   net->Start();
   for (const auto& lane : lanes) lane->Start();
   io.Start();
@@ -280,7 +342,7 @@ int Agent::RunUntilSignal() {
   while (true) {
     const int signal = Signals::Wait();
     if (signal == SIGHUP) {
-      LogWarn("this version does not reload; restart the agent, its positions make that safe");
+      impl_->io.Post([impl = impl_.get()] { (void)impl->reloader->Reload("SIGHUP"); });
       continue;
     }
     LogInfo("signal received", {{"signal", signal == SIGINT ? "SIGINT" : "SIGTERM"}});

@@ -89,9 +89,6 @@ int Daemon(const CommandLine& line) {
   for (const Diagnostic& warning : diagnostics.all()) {
     LogWarn("configuration", {{"key", warning.key}, {"line", warning.place.line}, {"warning", warning.message}});
   }
-  if (settings->server.enable_runtime_reload) {
-    LogWarn("this version does not reload; server.enable_runtime_reload has no effect, restart the agent instead");
-  }
   ShowConfiguration(line, *settings);
   if (settings->from_stdin) return RunStdin(line, *settings, registry, {});
   Agent agent(line, settings, registry);

@@ -9,6 +9,7 @@ using config::FlagSet;
 void DeclareActions(FlagSet& flags, CommandLine& c) {
   flags.String("config.file", c.config_file, "the configuration to load; a comma-separated list: the first that exists");
   flags.Bool("config.expand-env", c.expand_env, "replace ${VAR} in the configuration by the environment");
+  flags.Bool("config.watch", c.config_watch, "load the configuration again when its file changes");
   flags.Bool("check-syntax", c.check_syntax, "check the whole configuration and exit");
   flags.Bool("version", c.version, "print the version and exit");
   flags.Bool("print-config-stderr", c.print_config, "print the configuration in effect to standard error");
@@ -170,21 +171,28 @@ std::string ShortHelp() {
                                              run with the built-in one: tail /var/log/pods
   agent --dry-run FILE...                    print what would be sent (- is standard input)
   agent --config.file=F --dry-run FILE...    the same, through the pipelines of F
-  agent --config.file=F --dry-run --cardinality FILE...
-                                             streams and label values that F would make
-  agent --config.file=F --dry-run            follow the files that F names, print what would be sent
-  agent --config.file=F --stdin [--dry-run]  lines from standard input; --inspect shows every stage
-  agent --config.file=F --check-syntax       check a configuration, all of it
+  agent --dry-run --cardinality ... FILE...  streams and label values that it would make
+  agent --config.file=F --stdin [--dry-run]  lines from standard input; --inspect: every stage
+  agent check --config.file=F                check it, and say what is suspicious
+  agent test FILE...                         run the unit tests of pipelines
+  agent replay --config.file=F --from-node-files=DIR [--diff=OTHER]
+                                             all but the push; what a change does
+Ask a running agent (--addr=127.0.0.1:9080; its live page is at / there):
+  agent explain POD                          why are there no logs of POD?
+  agent tail --pod=POD --grep=RE             lines as they are sent
+  agent targets | agent ledger               what is read; what was lost or dropped
 
-A running agent answers on its HTTP port (built-in: http://127.0.0.1:9080):
-  /  the live page     /ready  /metrics  /targets  /config
-  /api/explain?pod=P   why are there no logs of P?  (docs/API.md has the rest)
-
-Often used flags (one dash or two; agent -help-all lists every one):
+A changed file, SIGHUP or POST /reload: the configuration is loaded again.
+Often used flags (agent -help-all: every one; agent COMMAND --help):
   --config.file  --config.expand-env  --client.url  --client.external-labels
   --positions.file  --server.http-listen-port  --log.level  --lanes  --memory-limit
   --output=json  --print-config-stderr  --version
 )";
+}
+
+std::vector<config::FlagSet::Description> DescribeFlags() {
+  CommandLine line;
+  return Declare(line)->Describe();
 }
 
 std::string FlagHelp() {

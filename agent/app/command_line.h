@@ -34,6 +34,7 @@ struct CommandLine {
   // -- the configuration, and what overrides it --
   std::string config_file;
   bool expand_env = false;
+  bool config_watch = true;
   struct Overrides {
     std::string client_url;
     Duration batch_wait = std::chrono::seconds(1);
@@ -85,5 +86,7 @@ Result<CommandLine> ParseCommandLine(const std::vector<std::string>& words);
 // The short help, which fits a screen, and the whole list of flags.
 std::string ShortHelp();
 std::string FlagHelp();
+// Every flag, for completions.
+std::vector<config::FlagSet::Description> DescribeFlags();
 
 }  // namespace agent::app

@@ -1,15 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
-// The part of AgentStatus that answers "why are there no logs of ...?", and its views of
-// the ledger and of labels.
+// The part of AgentStatus that answers "why are there no logs of ...?": the links of a
+// line's way in order, each with what was found. The first broken one is the verdict.
+#include <fmt/format.h>
+
 #include <algorithm>
-#include <map>
+#include <set>
 
 #include "agent/app/status.h"
+#include "agent/kube/pod_path.h"
+#include "agent/platform/glob.h"
 
 namespace agent::app {
 namespace {
 
 using State = admin::ExplainLink::State;
+
+constexpr size_t kMostSimilar = 10;
 
 admin::ExplainLink Link(std::string name, bool ok, std::string text, std::string advice) {
   return {.name = std::move(name), .state = ok ? State::kOk : State::kBroken, .text = std::move(text),
@@ -35,113 +41,237 @@ void Conclude(admin::Explanation& out) {
   if (!broken) out.verdict = "Nothing is broken: its lines are read, and Loki takes them.";
 }
 
+std::string Ago(WallNanos then, WallNanos now) {
+  if (then == 0) return "never";
+  return fmt::format("{:.1f} s ago", static_cast<double>(std::max<WallNanos>(now - then, 0)) / 1e9);
+}
+
+std::string Lines(uint64_t count) { return fmt::format("{} {}", count, count == 1 ? "line" : "lines"); }
+
+// The folder of a glob that has no wildcard in it yet.
+std::string FixedFolder(const std::string& glob) {
+  const size_t wild = glob.find_first_of("*?[{");
+  const size_t slash = glob.rfind('/', wild);
+  return slash == std::string::npos || slash == 0 ? "/" : glob.substr(0, slash);
+}
+
 }  // namespace
+
+// -- a pod of which no file is known --
+
+// The folders in which pods' directories may be, of every scrape config.
+std::set<std::string> AgentStatus::PodRoots() const {
+  std::set<std::string> roots;
+  for (const auto& of_scrape : parts_.targets.all()) {
+    for (const TargetOrFailure& one : of_scrape) {
+      if (one.target != nullptr) roots.insert(FixedFolder(one.target->path));
+    }
+  }
+  return roots;
+}
+
+void AgentStatus::ExplainUnknown(const admin::ExplainQuery& query, admin::Explanation& out) const {
+  std::vector<std::string> directories;
+  std::vector<std::string> files;
+  std::string error;
+  const std::set<std::string> roots = PodRoots();
+  platform::Fs& fs = platform::RealFs();
+  for (const std::string& root : roots) {
+    const auto entries = fs.List(root);
+    if (!entries) {
+      error = root + ": " + entries.error().what;
+      continue;
+    }
+    for (const platform::DirEntry& entry : *entries) {
+      const auto pod = kube::ParsePodPath(platform::Join(platform::Join(root, entry.name), "c/0.log"));
+      if (!pod || !Names(pod->name_space + "/" + pod->pod, query.pod)) continue;
+      out.pod = pod->name_space + "/" + pod->pod;
+      directories.push_back(platform::Join(root, entry.name));
+      const auto containers = fs.List(directories.back());
+      for (const platform::DirEntry& container : containers ? *containers : std::vector<platform::DirEntry>{}) {
+        const std::string folder = platform::Join(directories.back(), container.name);
+        const auto logs = fs.List(folder);
+        for (const platform::DirEntry& log : logs ? *logs : std::vector<platform::DirEntry>{}) {
+          if (log.name.ends_with(".log")) files.push_back(platform::Join(folder, log.name));
+        }
+      }
+    }
+  }
+  const bool is_path = query.pod.starts_with("/");
+  if (is_path && fs.Stat(query.pod)) files.push_back(query.pod);
+  std::string where;
+  for (const std::string& root : roots) where += (where.empty() ? "" : ", ") + root;
+  if (directories.empty() && files.empty()) {
+    const std::string text = !error.empty() ? "Directories of pods cannot be read: " + error + "."
+                             : is_path      ? query.pod + " does not exist."
+                             : roots.empty()
+                                 ? "No scrape config of the configuration has a target."
+                                 : fmt::format("No directory of a pod \"{}\" is under {} on this node.", query.pod, where);
+    out.links.push_back(Link("directory", false, text,
+                             !error.empty() ? "The agent's user must be able to list it, and the path must be mounted."
+                                            : "Check the name, that the pod runs on this node, and the paths of the "
+                                              "scrape configs."));
+    return;
+  }
+  out.links.push_back(Link("directory", true, (directories.empty() ? files.front() : directories.front()) + " is there.", ""));
+  if (files.empty()) {
+    out.links.push_back(Link("files", false, "No log file is in " + directories.front() + ".",
+                             "The container has not started, or has written nothing."));
+    return;
+  }
+  out.links.push_back(Link("files", false, WhyNotRead(files.front()),
+                           "Change the scrape config (see /service-discovery), or wait for the next look."));
+}
+
+// Which rule keeps a file that is there from being read.
+std::string AgentStatus::WhyNotRead(const std::string& path) const {
+  std::string text;
+  for (const auto& of_scrape : parts_.targets.all()) {
+    for (const TargetOrFailure& one : of_scrape) {
+      if (one.target != nullptr && one.target->resolve) {
+        LabelMap labels;
+        std::string why;
+        const auto glob = platform::Glob::Parse(one.target->path);
+        if (glob && glob->Matches(path) && !one.target->resolve(path, labels, why)) {
+          text += fmt::format("Job \"{}\" excludes {}: {}. ", one.target->job, path, why);
+        }
+      } else if (one.target == nullptr) {
+        // A discovered target that relabelling took out, and that would have covered it.
+        const auto found = one.discovered.find("__path__");
+        const auto glob = found == one.discovered.end() ? Result<platform::Glob>(Fail(Code::kNotFound, ""))
+                                                        : platform::Glob::Parse(found->second);
+        if (glob && glob->Matches(path)) text += fmt::format("A target for {} is {}. ", path, one.why);
+      }
+    }
+  }
+  if (!text.empty()) {
+    text.pop_back();
+    return text;
+  }
+  for (const std::string& sentence : parts_.tailer.Explain(path)) text += (text.empty() ? "" : " ") + sentence;
+  return text;
+}
+
+// -- one whose files are known --
+
+admin::ExplainLink AgentStatus::ReadLink(const PodNumbers& pod) const {
+  const std::string text = fmt::format("{} of {} bytes are read, the last {}.", pod.read, pod.size,
+                                       Ago(pod.last_read, parts_.clock.Wall()));
+  if (pod.size == 0) {
+    return Link("read", false, "Its log files are empty.", "The container has written nothing.");
+  }
+  if (pod.read >= pod.size) return Link("read", true, text, "");
+  if (parts_.budget.used() >= parts_.budget.limit()) {
+    return Link("read", pod.read > 0, text + " Reading waits because the memory budget is used up.",
+                "Loki does not take lines fast enough; see the link `loki`, or raise -memory-limit.");
+  }
+  return Link("read", pod.read > 0, text,
+              "Reading has not begun: the agent is busy with other files, or the file has no line end yet.");
+}
+
+admin::ExplainLink AgentStatus::PipelineLink(const PodNumbers& pod) const {
+  const std::string what = pod.lines == 0 ? "No line has come to the pipeline yet."
+                                          : fmt::format("Of {}, {} left the pipeline and {} were dropped{}.", Lines(pod.lines),
+                                                        pod.out, pod.dropped,
+                                                        pod.last_drop.empty() ? "" : ", the last by " + pod.last_drop);
+  const bool all_dropped = pod.dropped > 0 && pod.out == 0;
+  return Link("pipeline", !all_dropped, all_dropped && !pod.last_drop.empty() ? "Every line is dropped by " + pod.last_drop + ". " + what : what,
+              "Change that stage, or limit; `agent --dry-run FILE` shows what it does.");
+}
+
+admin::ExplainLink AgentStatus::LokiLink(const PodNumbers& pod) const {
+  for (const push::ClientStatus& client : parts_.pushers.Status()) {
+    if (client.last_error.empty() || pod.committed >= pod.read) continue;
+    return Link("loki", false,
+                fmt::format("Loki does not take its lines: {}: {}", client.url, client.last_error),
+                "Nothing is lost yet: lines wait in their files until Loki takes them.");
+  }
+  if (pod.refusal != nullptr && pod.refusal->last >= pod.last_stored) {
+    return Link("loki", false,
+                fmt::format("Loki refused {} for good ({}): {}", Lines(pod.refusal->sum.lines), pod.refusal->reason,
+                            pod.refusal->detail),
+                "The ledger counts them; change what the reason names.");
+  }
+  return Link("loki", true, "No push of it fails.", "");
+}
+
+void AgentStatus::ExplainKnown(const admin::PodDetail& pod, admin::Explanation& out) const {
+  const PodNumbers numbers = NumbersOf(pod);
+  out.links.push_back(Link("directory", true, pod.files.front().path + " is there.", ""));
+  out.links.push_back(Link("files", true, fmt::format("{} {} of it, by job \"{}\".", pod.files.size(),
+                                                      pod.files.size() == 1 ? "file is read" : "files are read", pod.summary.job), ""));
+  const auto unreadable = std::find_if(pod.files.begin(), pod.files.end(),
+                                       [](const admin::FileDetail& file) { return file.state == "unreadable"; });
+  out.links.push_back(unreadable == pod.files.end()
+                          ? Link("opened", true, "They are open.", "")
+                          : Link("opened", false, "It cannot be opened: " + unreadable->trouble + ".",
+                                 "The agent's user must be able to read the file and to enter its directories."));
+  out.links.push_back(ReadLink(numbers));
+  if (numbers.loss != nullptr) {
+    out.links.push_back(Link("kept", false,
+                             fmt::format("{} bytes went away unread ({}): {}", numbers.loss->sum.bytes, numbers.loss->reason,
+                                         numbers.loss->detail),
+                             "The kubelet or the writer removed them before they were stored. Larger or more log files per "
+                             "container (containerLogMaxSize, containerLogMaxFiles) give more time."));
+  }
+  out.links.push_back(PipelineLink(numbers));
+  if (numbers.limit != nullptr) {
+    out.links.push_back(Link("limits", numbers.out > 0 && numbers.last_stored > 0,
+                             fmt::format("{} taken out by a limit ({}): {}.", Lines(numbers.limit->sum.lines),
+                                         numbers.limit->reason, numbers.limit->detail),
+                             "Raise the limit in limits_config."));
+  }
+  out.links.push_back(LokiLink(numbers));
+  const bool stored = numbers.last_stored != 0 || (numbers.out == 0 && numbers.dropped > 0);
+  out.links.push_back(numbers.last_stored != 0 || numbers.committed == 0
+                          ? Link("accepted", stored, "Loki took a line of it " + Ago(numbers.last_stored, parts_.clock.Wall()) + ".",
+                                 "Nothing of it has been stored since the agent started.")
+                          : Link("accepted", true, "Everything of it was settled before the agent started.", ""));
+  ExplainNode(out);
+}
+
+// What is wrong with the node and delays lines, or endangers the next start.
+void AgentStatus::ExplainNode(admin::Explanation& out) const {
+  if (parts_.tailer.polling()) {
+    out.links.push_back(Link("watched", false,
+                             "Lines arrive late: directories are polled, because the system's limit of inotify watches or "
+                             "instances is reached.",
+                             "Raise fs.inotify.max_user_watches and fs.inotify.max_user_instances on the node."));
+  }
+  if (!parts_.positions.trouble().empty()) {
+    out.links.push_back(Link("positions", false, "Lines arrive, but positions cannot be saved: " + parts_.positions.trouble() + ".",
+                             "After a restart lines would be sent again. Free the disk, or set positions.filename."));
+  }
+}
 
 admin::Explanation AgentStatus::MakeExplanation(const admin::ExplainQuery& query) const {
   admin::Explanation out;
   out.pod = query.pod;
-  const std::vector<admin::PodDetail> pods = MakePods();
+  std::vector<admin::PodDetail> pods = MakePods();
   const auto pod = std::find_if(pods.begin(), pods.end(), [&](const admin::PodDetail& one) {
     return Names(one.summary.id, query.pod) ||
            std::any_of(one.files.begin(), one.files.end(), [&](const auto& file) { return file.path == query.pod; });
   });
   if (pod == pods.end()) {
+    ExplainUnknown(query, out);
     for (const admin::PodDetail& one : pods) {
-      if (one.summary.id.find(query.pod) != std::string::npos) out.similar.push_back(one.summary.id);
+      if (out.similar.size() < kMostSimilar && one.summary.id.find(query.pod) != std::string::npos) {
+        out.similar.push_back(one.summary.id);
+      }
     }
-    std::string text = "No file of \"" + query.pod + "\" is known.";
-    for (const std::string& sentence : parts_.tailer.Explain(query.pod)) text += " " + sentence;
-    out.links.push_back(Link("files", false, text,
-                             "Check the name, that the pod ran on this node, and that a scrape config's path covers its "
-                             "log files (see /service-discovery)."));
-    Conclude(out);
-    return out;
+  } else {
+    out.pod = pod->summary.id;
+    if (!query.container.empty()) {
+      std::erase_if(pod->files, [&](const auto& file) { return file.container != query.container; });
+    }
+    if (pod->files.empty()) {
+      out.links.push_back(Link("files", false, "No file of a container \"" + query.container + "\" is known.",
+                               "Its containers: " + fmt::format("{}", fmt::join(pod->summary.containers, ", ")) + "."));
+    } else {
+      ExplainKnown(*pod, out);
+    }
   }
-  out.pod = pod->summary.id;
-  const auto excluded = std::find_if(pod->files.begin(), pod->files.end(),
-                                     [](const admin::FileDetail& file) { return file.state == "excluded"; });
-  const bool none_left = std::all_of(pod->files.begin(), pod->files.end(),
-                                     [](const admin::FileDetail& file) { return file.state == "excluded"; });
-  out.links.push_back(none_left && excluded != pod->files.end()
-                          ? Link("files", false, excluded->path + " is excluded: " + excluded->trouble + ".",
-                                 "It is never opened; change that rule of the configuration to read it.")
-                          : Link("files", true, std::to_string(pod->files.size()) + " files match", ""));
-  const bool unreadable = pod->summary.trouble.code == "unreadable";
-  out.links.push_back(Link("opened", !unreadable, unreadable ? pod->summary.trouble.text : "they are open",
-                           "The agent's user must be able to read the file and its directories."));
-  uint64_t read = 0;
-  uint64_t committed = 0;
-  uint64_t size = 0;
-  for (const admin::FileDetail& file : pod->files) {
-    read += file.read;
-    committed += file.committed;
-    size += file.size;
-  }
-  out.links.push_back(Link("read", read > 0, "read " + std::to_string(read) + " of " + std::to_string(size) + " bytes",
-                           size == 0 ? "The files are empty: the container has written nothing."
-                                     : "Reading waits: is the memory budget used up because Loki does not answer?"));
-  const auto clients = parts_.pusher.Status();
-  const auto failing = std::find_if(clients.begin(), clients.end(),
-                                    [](const push::ClientStatus& client) { return !client.last_error.empty(); });
-  const bool push_fails = failing != clients.end() && committed < read;
-  out.links.push_back(Link("loki", !push_fails, push_fails ? failing->url + ": " + failing->last_error : "no push is failing",
-                           "Lines wait in their files until Loki takes them."));
-  const bool lost = pod->summary.counts.lines_lost + pod->summary.counts.bytes_lost > 0;
-  out.links.push_back(Link("refused", !lost, lost ? pod->events.front().text : "nothing of it was refused or lost",
-                           "See the ledger for counts and Loki's own words."));
-  out.links.push_back(Link("accepted", committed > 0, std::to_string(committed) + " bytes are stored or settled",
-                           "Nothing has been stored yet."));
   Conclude(out);
-  return out;
-}
-
-admin::Ledger AgentStatus::MakeLedger() const {
-  admin::Ledger out;
-  out.since = started_;
-  std::map<std::string, admin::LossRow> by_reason;
-  for (const Ledger::Row& row : parts_.ledger.Rows()) {
-    admin::LossRow& sum = by_reason[row.reason];
-    sum.reason = row.reason;
-    sum.text = row.detail;
-    sum.lines += row.sum.lines;
-    sum.bytes += row.sum.bytes;
-    sum.last = std::max(sum.last, row.last);
-    out.by_pod.push_back({row.pod, {row.reason, row.detail, row.sum.lines, row.sum.bytes, row.last}});
-  }
-  for (auto& [reason, row] : by_reason) out.lost.push_back(std::move(row));
-  for (const ScrapeConfig& scrape : parts_.settings.scrapes) {
-    for (const auto& drop : scrape.pipeline->drop_reasons) {
-      const uint64_t lines = drop->lines.load(std::memory_order_relaxed);
-      if (lines == 0) continue;
-      out.dropped.push_back({drop->reason, drop->stage, lines, drop->bytes.load(std::memory_order_relaxed), 0});
-      out.counts.lines_dropped += lines;
-    }
-  }
-  const Ledger::Sum lost = parts_.ledger.Lost();
-  out.counts.lines_lost = lost.lines;
-  out.counts.bytes_lost = lost.bytes;
-  return out;
-}
-
-admin::Cardinality AgentStatus::MakeCardinality() const {
-  const label::Cardinality now = parts_.observer.policy().Snapshot();
-  admin::Cardinality out;
-  out.streams = now.streams;
-  out.streams_limit = now.max_streams;
-  out.window_seconds = std::chrono::duration<double>(now.window).count();
-  for (const label::LabelCardinality& label : now.labels) {
-    out.labels.push_back({.name = label.name,
-                          .job = {},
-                          .origin = "pipeline",
-                          .distinct = label.values,
-                          .estimated = !label.exact,
-                          .budget = label.budget,
-                          .action = now.action,
-                          .demoted = label.demoted,
-                          .demoted_since = label.since,
-                          .demoted_lines = label.demoted_lines,
-                          .examples = label.samples});
-  }
   return out;
 }
 

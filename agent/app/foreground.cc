@@ -14,6 +14,7 @@
 #include "agent/app/internal/file_bytes.h"
 #include "agent/app/internal/lane_options.h"
 #include "agent/app/internal/net_thread.h"
+#include "agent/app/internal/pushers.h"
 #include "agent/app/internal/printer.h"
 #include "agent/app/internal/signals.h"
 #include "agent/app/observer.h"
@@ -166,7 +167,7 @@ int PushStdin(const CommandLine& line, const Settings& settings, metrics::Regist
     flow::Lane* lane = nullptr;
     void Settled(Delivery delivery) override { lane->Settled(std::move(delivery)); }
   } deliveries;
-  push::Pusher pusher(settings.clients, http, registry, deliveries, std::random_device{}());
+  Pushers pusher(settings.clients, http, registry, deliveries, std::random_device{}());
   flow::LaneOptions options = StdinLane(settings);
   options.clients = ClientBatchers(settings);
   Foreground foreground(std::move(options), line.memory_limit, pusher, observer);
@@ -247,7 +248,8 @@ int WatchFiles(const CommandLine& line, const Settings& settings, metrics::Regis
                             .metrics = source::TailerMetrics::In(registry),
                             .labels_of = &ResolveLabels};
   source::Tailer tailer(settings.tail, std::move(parts), clock.Now());
-  Targets targets(settings, tailer, registry, nullptr);
+  // The settings outlive this function; nobody else need own them.
+  Targets targets({std::shared_ptr<const Settings>(), &settings}, tailer, registry, nullptr);
   targets.Start(clock.Now());
   bool more = true;
   while (more) {

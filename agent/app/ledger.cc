@@ -5,13 +5,27 @@
 
 namespace agent::app {
 
+Ledger::Ledger(metrics::Registry& registry) : registry_(registry) {
+  // From the start, so that a first loss is an increase.
+  for (const char* reason : {"truncated_unread", "pinned_budget", "deleted_while_down", "client_removed", "line_too_long",
+                             "greater_than_max_sample_age", "too_far_behind", "invalid_labels"}) {
+    Count(reason, 0, 0, false);
+  }
+  for (const char* reason : {"line_too_long", "stream_limited"}) Count(reason, 0, 0, true);
+}
+
+void Ledger::Count(std::string_view reason, uint64_t lines, uint64_t bytes, bool intended) {
+  const metrics::Labels labels = {{"reason", std::string(reason)}};
+  const std::string name = intended ? "sluice_limited_" : "sluice_lost_";
+  const std::string what = intended ? " not delivered because of a limit of the configuration, by reason."
+                                    : " lost for good although nobody asked for it, by reason.";
+  registry_.GetCounter(name + "lines_total", "Lines" + what, labels).Add(static_cast<double>(lines));
+  registry_.GetCounter(name + "bytes_total", "Bytes" + what, labels).Add(static_cast<double>(bytes));
+}
+
 std::optional<Ledger::Sum> Ledger::Lose(std::string_view pod, std::string_view reason, uint64_t lines, uint64_t bytes,
                                         std::string_view detail, bool intended, MonoTime now, WallNanos wall) {
-  const metrics::Labels labels = {{"reason", std::string(reason)}};
-  registry_.GetCounter("sluice_lost_lines_total", "Lines not delivered, by reason", labels)
-      .Add(static_cast<double>(lines));
-  registry_.GetCounter("sluice_lost_bytes_total", "Bytes not delivered, by reason", labels)
-      .Add(static_cast<double>(bytes));
+  Count(reason, lines, bytes, intended);
   Sum to_log;
   {
     MutexLock lock(mutex_);
@@ -25,6 +39,7 @@ std::optional<Ledger::Sum> Ledger::Lose(std::string_view pod, std::string_view r
     entry.row.sum.bytes += bytes;
     entry.row.detail = detail;
     entry.row.last = wall;
+    entry.row.intended = intended;
     if (intended) return std::nullopt;
     lost_.lines += lines;
     lost_.bytes += bytes;

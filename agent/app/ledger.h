@@ -33,9 +33,10 @@ class Ledger {
     Sum sum;
     std::string detail;     // the last one
     WallNanos last = 0;
+    bool intended = false;
   };
 
-  explicit Ledger(metrics::Registry& registry) : registry_(registry) {}
+  explicit Ledger(metrics::Registry& registry);
 
   // `intended`: a stage or limit of the configuration wanted it; counted, not logged.
   // What was logged: the sum since the last time, for this pod and reason; at most once a
@@ -53,6 +54,8 @@ class Ledger {
     MonoTime logged{};
     Sum unlogged;
   };
+  void Count(std::string_view reason, uint64_t lines, uint64_t bytes, bool intended);
+
   using Key = std::pair<std::string, std::string>;  // pod, reason
 
   metrics::Registry& registry_;

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "agent/app/internal/pushers.h"
 #include "agent/http/options.h"
 
 namespace agent::app {
@@ -12,6 +13,13 @@ std::string PodOfRecord(const Record& record) { return PodOf(record.labels->ToMa
 
 std::string PodOfFile(const TailedFile& file) {
   return file.labels.contains("pod") ? PodOf(file.labels) : file.path;
+}
+
+// As push/ has it, which shows the dropped ones from the start.
+std::string Help(std::string_view name) {
+  if (name == "promtail_mutated_entries_total") return "Log entries that were changed before sending, by reason.";
+  if (name == "promtail_mutated_bytes_total") return "Bytes that were cut off before sending, by reason.";
+  return name.ends_with("_entries_total") ? "Log entries that were dropped, by reason." : "Bytes that were dropped, by reason.";
 }
 
 // The pod of a stream's label text, `{namespace="a", pod="b"}`; else the text.
@@ -45,30 +53,58 @@ AgentObserver::AgentObserver(Ledger& ledger, metrics::Registry& registry, Clock&
       policy_(limits.policy, lanes, registry,
               [this](const Record& record, std::string_view reason) {
                 Drop(record, reason, "limits_config.cardinality or max_active_streams");
-              }),
-      shares_(limits.share, [this](const Record& record, std::string_view reason) {
-        registry_.GetCounter("logentry_dropped_lines_total", "A count of all log lines dropped as a result of a pipeline stage",
-                             {{"reason", std::string(reason)}}).Add();
-        Drop(record, reason, "limits_config.readline_rate or namespaces");
-      }) {
-  for (const push::ClientOptions& client : clients) clients_.push_back({http::HostOf(client.url), client.tenant_id});
+              }) {
+  UseNames(clients);
+  UseShares(limits.share);
+}
+
+void AgentObserver::UseNames(const std::vector<push::ClientOptions>& clients) {
+  auto names = std::make_unique<Names>();
+  for (const push::ClientOptions& client : clients) {
+    names->push_back({http::HostOf(client.url), client.tenant_id});
+    for (const char* what : {"promtail_mutated_entries_total", "promtail_mutated_bytes_total"}) {
+      registry_.GetCounter(what, Help(what), {{"host", names->back().host}, {"tenant", client.tenant_id}, {"reason", "line_too_long"}});
+    }
+  }
+  clients_.store(names.get(), std::memory_order_release);
+  all_names_.push_back(std::move(names));
+}
+
+void AgentObserver::UseShares(const label::ShareOptions& options) {
+  auto shares = std::make_unique<label::Shares>(options, [this](const Record& record, std::string_view reason) {
+    registry_.GetCounter("logentry_dropped_lines_total", "Lines dropped on purpose by a stage of a pipeline or by a limit.",
+                         {{"reason", std::string(reason)}}).Add();
+    Drop(record, reason, "limits_config.readline_rate or namespaces");
+  });
+  shares_.store(shares.get(), std::memory_order_release);
+  all_shares_.push_back(std::move(shares));
+}
+
+void AgentObserver::Reconfigure(const std::vector<push::ClientOptions>& clients, const Limits& limits,
+                                const Limits& before) {
+  UseNames(clients);
+  if (!(limits.share == before.share)) UseShares(limits.share);
+  policy_.Reconfigure(limits.policy, clock_.Wall(), clock_.Now());
 }
 
 void AgentObserver::Count(const char* what, uint32_t client, const Record& record, const char* reason, double entries,
                           double bytes) {
+  const Names& names = *clients_.load(std::memory_order_acquire);
+  const uint32_t index = ClientRef::IndexOf(client);
+  if (index >= names.size()) return;  // of a client that has just been taken away
   const std::string* own = record.labels->Find("__tenant_id__");
-  const metrics::Labels labels = {{"host", clients_[client].host},
-                                  {"tenant", own != nullptr ? *own : clients_[client].tenant},
+  const metrics::Labels labels = {{"host", names[index].host},
+                                  {"tenant", own != nullptr ? *own : names[index].tenant},
                                   {"reason", reason}};
-  const std::string name = std::string("promtail_") + what;
-  const std::string verb = std::string(what) == "dropped" ? "dropped" : "changed";
-  registry_.GetCounter(name + "_entries_total", "Number of log entries " + verb + " before sending", labels).Add(entries);
-  registry_.GetCounter(name + "_bytes_total", "Number of bytes " + verb + " before sending", labels).Add(bytes);
+  for (const auto& [unit, amount] : {std::pair("_entries_total", entries), std::pair("_bytes_total", bytes)}) {
+    const std::string name = std::string("promtail_") + what + unit;
+    registry_.GetCounter(name, Help(name), labels).Add(amount);
+  }
 }
 
 void AgentObserver::Finalize(uint32_t lane, std::vector<Record*>& records, stage::StageContext& context) {
-  if (shares_.limits_lines()) {
-    context.pause_until = std::max(context.pause_until, shares_.Apply(records, context.now));
+  if (label::Shares* shares = shares_.load(std::memory_order_acquire); shares->limits_lines()) {
+    context.pause_until = std::max(context.pause_until, shares->Apply(records, context.now));
   }
   policy_.Apply(lane, records, context.arena, context.labels, context.wall, context.now);
 }
@@ -79,6 +115,9 @@ void AgentObserver::Out(uint32_t, const std::vector<Record*>& records, MonoTime)
 
 void AgentObserver::Drop(const Record& record, std::string_view reason, std::string_view detail) {
   ledger_.Lose(PodOfRecord(record), reason, 1, record.line.size(), detail, true, clock_.Now(), clock_.Wall());
+  if (record.origin.file != nullptr && record.origin.file->tally != nullptr) {
+    record.origin.file->tally->lines_dropped.fetch_add(1, std::memory_order_relaxed);
+  }
 }
 
 void AgentObserver::Limited(uint32_t client, batch::BatchEvents::Kind kind, const Record& record, uint64_t bytes) {

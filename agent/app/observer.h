@@ -26,6 +26,11 @@ class AgentObserver final : public flow::Observer, public source::LossObserver {
   AgentObserver(Ledger& ledger, metrics::Registry& registry, Clock& clock,
                 const std::vector<push::ClientOptions>& clients, const Limits& limits, uint32_t lanes);
 
+  // Other limits and clients, from now on. Rates start afresh; what the guard has counted
+  // is kept. Lanes that ask for shares again get the new ones (flow::Lane::Reconfigure).
+  void Reconfigure(const std::vector<push::ClientOptions>& clients, const Limits& limits,
+                   const Limits& before);
+
   void Finalize(uint32_t lane, std::vector<Record*>& records, stage::StageContext& context) override;
   void Limited(uint32_t client, batch::BatchEvents::Kind kind, const Record& record, uint64_t bytes) override;
   void Refused(const PushBatch& batch, const Refusal& refusal) override;
@@ -41,7 +46,7 @@ class AgentObserver final : public flow::Observer, public source::LossObserver {
   admin::TailHub& tail() { return tail_; }
   uint64_t entries_stored() const { return entries_stored_.load(std::memory_order_relaxed); }
   uint64_t bytes_stored() const { return bytes_stored_.load(std::memory_order_relaxed); }
-  label::Shares* shares() override { return &shares_; }
+  label::Shares* shares() override { return shares_.load(std::memory_order_acquire); }
   label::Policy& policy() { return policy_; }
   WallNanos last_stored() const { return last_stored_.load(std::memory_order_relaxed); }
 
@@ -57,11 +62,18 @@ class AgentObserver final : public flow::Observer, public source::LossObserver {
   Ledger& ledger_;
   metrics::Registry& registry_;
   Clock& clock_;
-  std::vector<ClientNames> clients_;
+  using Names = std::vector<ClientNames>;
+  void UseNames(const std::vector<push::ClientOptions>& clients);
+  void UseShares(const label::ShareOptions& options);
+
+  // Lanes may still use the last ones for a moment; a few hundred bytes each.
+  std::vector<std::unique_ptr<const Names>> all_names_;
+  std::vector<std::unique_ptr<label::Shares>> all_shares_;
+  std::atomic<const Names*> clients_{nullptr};
   std::function<void(LabelMap, std::string)> announce_;
   metrics::Histogram& delivery_seconds_;
   label::Policy policy_;
-  label::Shares shares_;
+  std::atomic<label::Shares*> shares_{nullptr};
   admin::TailHub tail_;
   std::atomic<WallNanos> last_stored_{0};
   std::atomic<uint64_t> entries_stored_{0};  // by the first client

@@ -77,6 +77,7 @@ void DecodePipelines(const config::Node& map, std::vector<ScrapeConfig>& out, Di
     auto pipeline = stage::BuildPipeline(&stages, named.path, named.job, diagnostics, metrics, inspector);
     stage::AddPodMultiline(*pipeline);
     named.pipeline = std::move(pipeline);
+    named.pipeline_text = config::WriteYaml(stages);
     out.push_back(std::move(named));
   }
 }
@@ -113,6 +114,12 @@ ScrapeConfig DecodeScrapeConfig(const config::Node& node, const std::string& pat
   if (out.annotations) stage::AddPodMultiline(*pipeline);
   pipeline->charset = DecodeEncoding(reader);
   out.pipeline = std::move(pipeline);
+  if (const config::Node* stages = node.Find("pipeline_stages")) out.pipeline_text = config::WriteYaml(*stages);
+  out.text = config::WriteYaml(node);
+  if (const config::Node* rules = node.Find("relabel_configs")) out.relabel_text = config::WriteYaml(*rules);
+  // Whether annotations count is said there, and adds a stage.
+  if (const config::Node* kubernetes = node.Find("kubernetes_sd_configs")) out.pipeline_text += config::WriteYaml(*kubernetes);
+  if (const config::Node* charset = node.Find("encoding")) out.pipeline_text += "\nencoding: " + charset->scalar;
   const config::Node* static_configs = reader.Child("static_configs");
   if (static_configs != nullptr) {
     out.static_targets =
@@ -182,7 +189,7 @@ std::vector<ScrapeConfig> DecodeScrapeConfigs(const config::Node* list, const co
 PipelineNames NamedPipelines(const std::vector<ScrapeConfig>& scrapes) {
   PipelineNames out;
   for (uint32_t i = 0; i < scrapes.size(); ++i) {
-    if (scrapes[i].path.starts_with("pipelines.")) out[scrapes[i].job.substr(kPipelineJob.size())] = i;
+    if (scrapes[i].path.starts_with("pipelines.") && !scrapes[i].retired) out[scrapes[i].job.substr(kPipelineJob.size())] = i;
   }
   return out;
 }
@@ -232,6 +239,7 @@ std::shared_ptr<const Target> MakePodLogsTarget(const ScrapeConfig& scrape, uint
   target->pipeline = index;
   target->path = scrape.pod_logs.root + "/*/*/*.log";
   target->filename_label = false;
+  target->rules = node_name + "\n" + scrape.relabel_text;
   target->resolve = [rules = scrape.relabel, node_name](const std::string& path, LabelMap& labels, std::string& why) {
     const auto pod = kube::ParsePodPath(path);
     if (!pod) {

@@ -31,6 +31,10 @@ struct ScrapeConfig {
   std::string path;  // key path, for messages: scrape_configs[0]
   std::vector<label::RelabelRule> relabel;
   std::shared_ptr<const stage::PipelinePlan> pipeline;
+  std::string pipeline_text;  // as YAML, to see whether it changed
+  std::string relabel_text;
+  std::string text;           // of all of it
+  bool retired = false;       // of an older configuration; without targets (reload.h)
   PodLogsOptions pod_logs;
   std::vector<DiscoveredTarget> static_targets;
   std::vector<source::FileSdConfig> file_sd;

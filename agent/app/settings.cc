@@ -164,6 +164,7 @@ Settings LoadSettings(const CommandLine& line, bool clients_needed, Diagnostics&
     diagnostics.AddError({}, "", text.error().what);
     return out;
   }
+  out.text = *text;
   auto tree = std::make_shared<config::Node>(config::ParseYaml(*text, out.file, diagnostics));
   out.tree = tree;
   if (!diagnostics.ok()) {
@@ -179,6 +180,9 @@ Settings LoadSettings(const CommandLine& line, bool clients_needed, Diagnostics&
   if (clients_needed && out.clients.empty() && diagnostics.ok()) {
     diagnostics.AddError({out.file, 0, 0}, "clients",
                          "at least one client config must be provided; add clients: [{url: ...}] or -client.url");
+  }
+  if (out.clients.size() > kMostClients) {
+    diagnostics.AddError({out.file, 0, 0}, "clients", "there are more than 256");
   }
   return out;
 }

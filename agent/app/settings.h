@@ -21,6 +21,9 @@
 
 namespace agent::app {
 
+// A batch names its client in eight bits (internal/pushers.h).
+constexpr size_t kMostClients = 256;
+
 // limits_config: Promtail's keys and Sluice's own.
 struct Limits {
   uint32_t max_streams = 0;
@@ -39,6 +42,7 @@ struct Settings {
   std::shared_ptr<const config::Node> tree;  // as parsed
   std::string file;                          // empty: the built-in configuration
   bool from_stdin = false;                   // read standard input, and no file
+  std::string text;                          // as read, environment put in
   admin::ServerOptions server;
   std::vector<push::ClientOptions> clients;
   source::PositionsOptions positions;

@@ -18,28 +18,46 @@ struct Targets::Discoveries {
   std::vector<std::unique_ptr<source::FileDiscovery>> files;  // by scrape config; null: none
 };
 
-Targets::Targets(const Settings& settings, source::Tailer& tailer, metrics::Registry& registry,
+Targets::Targets(std::shared_ptr<const Settings> settings, source::Tailer& tailer, metrics::Registry& registry,
                  std::unique_ptr<PodDiscovery> pods)
-    : settings_(settings),
+    : settings_(std::move(settings)),
       tailer_(tailer),
       registry_(registry),
-      all_(settings.scrapes.size()),
+      all_(settings_->scrapes.size()),
       discoveries_(std::make_unique<Discoveries>()),
       pods_(std::move(pods)) {}
 
 Targets::~Targets() = default;
 
 void Targets::Start(MonoTime now) {
-  for (uint32_t i = 0; i < settings_.scrapes.size(); ++i) {
-    const ScrapeConfig& scrape = settings_.scrapes[i];
-    discoveries_->files.push_back(nullptr);
-    if (!scrape.file_sd.empty()) {
-      discoveries_->files[i] = std::make_unique<source::FileDiscovery>(platform::RealFs(), scrape.file_sd, now);
-      discoveries_->files[i]->Tick(now);
-    }
-    Update(i, Discovered(i), now);
-  }
+  discoveries_->files.resize(settings_->scrapes.size());
+  for (uint32_t i = 0; i < settings_->scrapes.size(); ++i) Discover(i, now);
   TickPods(now);
+}
+
+Status Targets::Use(std::shared_ptr<const Settings> settings, std::unique_ptr<PodDiscovery> first_pods, MonoTime now) {
+  settings_ = std::move(settings);
+  all_.resize(settings_->scrapes.size());
+  discoveries_->files.resize(settings_->scrapes.size());
+  Status used;
+  if (pods_ != nullptr) {
+    used = pods_->Use(settings_, now);
+  } else {
+    pods_ = std::move(first_pods);
+  }
+  for (uint32_t i = 0; i < settings_->scrapes.size(); ++i) Discover(i, now);
+  return used;
+}
+
+void Targets::Discover(uint32_t index, MonoTime now) {
+  const ScrapeConfig& scrape = settings_->scrapes[index];
+  std::unique_ptr<source::FileDiscovery>& files = discoveries_->files[index];
+  files.reset();
+  if (!scrape.file_sd.empty()) {
+    files = std::make_unique<source::FileDiscovery>(platform::RealFs(), scrape.file_sd, now);
+    files->Tick(now);
+  }
+  Update(index, Discovered(index), now);
 }
 
 void Targets::Tick(MonoTime now) {
@@ -78,7 +96,7 @@ MonoTime Targets::NextDeadline() const {
 }
 
 std::vector<DiscoveredTarget> Targets::Discovered(uint32_t scrape) const {
-  std::vector<DiscoveredTarget> all = settings_.scrapes[scrape].static_targets;
+  std::vector<DiscoveredTarget> all = settings_->scrapes[scrape].static_targets;
   if (const source::FileDiscovery* files = discoveries_->files[scrape].get()) {
     for (DiscoveredTarget& target : files->Targets()) all.push_back(std::move(target));
   }
@@ -89,19 +107,19 @@ std::vector<DiscoveredTarget> Targets::Discovered(uint32_t scrape) const {
 }
 
 void Targets::Update(uint32_t index, std::vector<DiscoveredTarget> discovered, MonoTime now) {
-  const ScrapeConfig& scrape = settings_.scrapes[index];
+  const ScrapeConfig& scrape = settings_->scrapes[index];
   std::vector<std::shared_ptr<const Target>> targets;
   std::unordered_map<std::string, std::vector<const Target*>> by_path;
-  const PipelineNames pipelines = scrape.annotations ? NamedPipelines(settings_.scrapes) : PipelineNames();
+  const PipelineNames pipelines = scrape.annotations ? NamedPipelines(settings_->scrapes) : PipelineNames();
   all_[index].clear();
   if (scrape.pod_logs.enabled && scrape.kubernetes.empty()) {
     TargetOrFailure pods;
-    pods.target = MakePodLogsTarget(scrape, index, settings_.node_name);
+    pods.target = MakePodLogsTarget(scrape, index, settings_->node_name);
     targets.push_back(pods.target);
     all_[index].push_back(std::move(pods));
   }
   for (const DiscoveredTarget& one : discovered) {
-    TargetOrFailure made = MakeTarget(scrape, index, one, settings_.host_name, pipelines);
+    TargetOrFailure made = MakeTarget(scrape, index, one, settings_->host_name, pipelines);
     Report(made);
     // As in Promtail: of targets that are equal after relabelling (one for each port of
     // a container, mostly) one is followed.

@@ -19,9 +19,9 @@ namespace agent::app {
 
 class Targets {
  public:
-  // Borrows all three; they outlive it. `pods` is null if no scrape config has
+  // Borrows the rest; they outlive it. `pods` is null if no scrape config has
   // kubernetes_sd_configs.
-  Targets(const Settings& settings, source::Tailer& tailer, metrics::Registry& registry,
+  Targets(std::shared_ptr<const Settings> settings, source::Tailer& tailer, metrics::Registry& registry,
           std::unique_ptr<PodDiscovery> pods);
   ~Targets();
 
@@ -30,18 +30,25 @@ class Targets {
   void Tick(MonoTime now);
   MonoTime NextDeadline() const;
 
+  // Other settings, whose scrape configs are in the order of the old ones (ArrangeLike).
+  // `first_pods` asks Kubernetes from now on, if nobody did before. An Error names an
+  // entry that has no cluster to ask; everything else is in use.
+  Status Use(std::shared_ptr<const Settings> settings, std::unique_ptr<PodDiscovery> first_pods, MonoTime now);
+  bool asks_kubernetes() const { return pods_ != nullptr; }
+
   // As of the last discovery, by scrape config.
   const std::vector<std::vector<TargetOrFailure>>& all() const { return all_; }
   // What is wrong with discoveries, one sentence each.
   std::vector<std::string> Troubles() const { return pods_ == nullptr ? std::vector<std::string>() : pods_->Troubles(); }
 
  private:
+  void Discover(uint32_t index, MonoTime now);
   std::vector<DiscoveredTarget> Discovered(uint32_t scrape) const;
   void Update(uint32_t scrape, std::vector<DiscoveredTarget> discovered, MonoTime now);
   void TickPods(MonoTime now);
   void Report(const TargetOrFailure& made);
 
-  const Settings& settings_;
+  std::shared_ptr<const Settings> settings_;
   source::Tailer& tailer_;
   metrics::Registry& registry_;
   std::vector<std::vector<TargetOrFailure>> all_;

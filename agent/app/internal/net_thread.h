@@ -5,15 +5,15 @@
 #include <atomic>
 #include <thread>
 
+#include "agent/app/internal/pushers.h"
 #include "agent/http/client.h"
 #include "agent/platform/clock.h"
-#include "agent/push/push.h"
 
 namespace agent::app {
 
 class NetThread {
  public:
-  NetThread(http::Client& http, push::Pusher& pusher, Clock& clock) : http_(http), pusher_(pusher), clock_(clock) {}
+  NetThread(http::Client& http, Pushers& pusher, Clock& clock) : http_(http), pusher_(pusher), clock_(clock) {}
 
   void Start();
   // From any thread: finish or give back everything before `deadline`.
@@ -25,7 +25,7 @@ class NetThread {
   void Run();
 
   http::Client& http_;
-  push::Pusher& pusher_;
+  Pushers& pusher_;
   Clock& clock_;
   std::atomic<int64_t> stop_deadline_{0};  // nanoseconds of MonoTime; 0: not asked
   std::atomic<bool> leave_{false};
