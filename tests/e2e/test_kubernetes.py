@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import re
+import signal
 import sys
 from pathlib import Path
 
@@ -306,3 +307,26 @@ def test_not_in_a_cluster_is_said_before_anything_is_read(pods, tmp_path):
     with Agent(text, tmp_path / "a", env={"KUBERNETES_SERVICE_HOST": ""}) as agent:
         assert agent.process.wait(timeout=20) == 1
         assert "scrape_configs[0].kubernetes_sd_configs" in agent.log and "api_server or kubeconfig_file" in agent.log
+
+
+def test_a_reload_changes_rules_without_losing_targets(pods, tmp_path):
+    path = directory(pods, "shop", "web-1", "u-1")
+    rule = "\n      - {source_labels: [__meta_kubernetes_pod_label_team], target_label: team}"
+    with KubeApi([pod("web-1", "u-1", labels={"team": "a", "app": "web"})]) as api, Sink() as sink:
+        pods.write(path, "before")
+        text = config(sink.push_url, api.url, pods.root)
+        with Agent(text, tmp_path / "a", "--node-name=node-1") as agent:
+            wait_for(lambda: stream_of(sink, app="web"), "the first line")
+            agent.config.write_text(config(sink.push_url, api.url, pods.root, rules=CHART_RULES.rstrip() + rule))
+            agent.process.send_signal(signal.SIGHUP)
+            wait_for(lambda: (pods.write(path, "later"), stream_of(sink, team="a"))[1], "the new rule's label")
+            # Another entry: its watcher takes over when it has read a list.
+            agent.config.write_text(config(sink.push_url, api.url, pods.root, extra_sd=", attach_metadata: {job: true}"))
+            agent.process.send_signal(signal.SIGHUP)
+            before = api.seen("&limit=")
+            wait_for(lambda: api.seen("&limit=") > before, "a new list")
+            pods.write(path, "last")
+            lines = path.read_text().count("\n")
+            wait_for(lambda: entries(sink) >= lines, "every line")
+            assert agent.stop() == 0
+        assert entries(sink) == lines, "once"
