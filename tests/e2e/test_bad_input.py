@@ -17,7 +17,8 @@ from running import AGENT, ROOT, Agent, Pods, Sink, pod_config, wait_for  # noqa
 
 
 def run(*arguments: str, stdin: bytes = b"", cwd=None) -> subprocess.CompletedProcess:
-    return subprocess.run([str(AGENT), *arguments], input=stdin, capture_output=True, timeout=30, cwd=cwd)
+    return subprocess.run([str(AGENT), *arguments], input=stdin, capture_output=True, timeout=30, cwd=cwd,
+                          env={**os.environ, "TZ": "UTC"})  # a dry run prints local times
 
 
 def lines_of(sink: Sink, pod: str) -> int:
