@@ -435,6 +435,20 @@ TEST_F(TailerRotation, ARunThatWasKilledWithAllItsLinesUnstoredComesBeforeTheNex
   EXPECT_EQ(Lines(), (Strings{"1", "2", "3", "4", "5"}));
 }
 
+// A container that crashes before it writes: its run must not hide the one after it.
+TEST_F(TailerRotation, ARunBetweenTwoOthersMayBeSilent) {
+  const std::string folder = "/var/log/pods/ns_pod_uid/app/";
+  mem.MakeDirectories("/var/log/pods/ns_pod_uid/app");
+  mem.Append(folder + "0.log", "1\nlast words");
+  Follow("/var/log/pods/*/*/*.log");
+  mem.Append(folder + "1.log", "");
+  Pass(3s);
+  EXPECT_EQ(Lines(), (Strings{"1"}));
+  mem.Append(folder + "2.log", "2\n");
+  Pass(3s);
+  EXPECT_EQ(Lines(), (Strings{"1", "last words", "2"}));
+}
+
 TEST_F(TailerRotation, TheLastRunMayStillHaveSomethingToSay) {
   const std::string folder = "/var/log/pods/ns_pod_uid/app/";
   mem.MakeDirectories("/var/log/pods/ns_pod_uid/app");

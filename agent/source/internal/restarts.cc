@@ -51,17 +51,17 @@ void Tailer::Impl::ComeAfterLastRun(Chain& chain, Start& start) {
   before->passed_on = true;
 }
 
-// Whoever came before it has written its last byte.
+// Whoever came before it has written its last byte. A run in between may have been silent.
 void Tailer::Impl::HasFirstBytes(Generation& generation) {
   if (!lingering_.empty()) next_linger_ = std::min(next_linger_, now_);
-  const Chain* before = LastRun(*generation.chain);
-  if (before == nullptr) return;
-  for (const auto& last : before->generations) {
-    if (last->finished()) continue;
-    last->superseded = true;
-    last->detached_at = now_;
-    lingering_.insert(last.get());
-    next_linger_ = std::min(next_linger_, now_);
+  for (const Chain* before = LastRun(*generation.chain); before != nullptr; before = LastRun(*before)) {
+    for (const auto& last : before->generations) {
+      if (last->finished() || last->superseded) continue;
+      last->superseded = true;
+      last->detached_at = now_;
+      lingering_.insert(last.get());
+      next_linger_ = std::min(next_linger_, now_);
+    }
   }
 }
 
