@@ -14,10 +14,14 @@ import re
 import shutil
 import subprocess
 import sys
+import time
 
 import harness
 import scenarios
 from harness import Refused
+
+AGENT_THREADS = 4  # main, io, net, a lane
+FEWEST_FUNCTIONS = 20
 
 # What a function is for: the first expression that its name or library matches.
 PURPOSES = [
@@ -58,6 +62,9 @@ def sample(args, job, folder):
             path.write_text(scenarios.promtail_config(tree, sink.url, folder, job))
             words, marks = [args.programs.agent, f"-config.file={path}"], tree.lines
         with harness.Process(words, folder / "program.log") as process:
+            # perf sees the threads that are there when it comes, and no later ones.
+            while not args.lane and process.threads_now() < AGENT_THREADS and process.alive():
+                time.sleep(0.001)
             perf = record(args, process.pid, data)
             if args.lane:
                 process.finish(args.timeout)
@@ -72,8 +79,8 @@ def sample(args, job, folder):
         match = re.match(r"\s*(\d+\.\d+)%\s+(\S+)\s+(\[[k.]\]) (.*?)\s*$", line)
         if match:
             rows.append((float(match[1]), match[2], match[3], match[4]))
-    if not rows:
-        raise Refused("perf saw nothing: " + done.stderr.strip()[-300:])
+    if len(rows) < FEWEST_FUNCTIONS:
+        raise Refused(f"perf saw {len(rows)} functions, which is no profile: {done.stderr.strip()[-300:]}")
     return rows
 
 
