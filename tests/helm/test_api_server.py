@@ -32,6 +32,7 @@ class Cluster:
     def __init__(self, base):
         self.base = base
         etcd_port, peer_port, self.port = free_ports(3)
+        self.etcd_port = etcd_port
         self.processes = []
         self.start("etcd", shutil.which("etcd"), "--data-dir", base / "etcd", "--unsafe-no-fsync", "--log-level=error",
                    f"--listen-client-urls=http://127.0.0.1:{etcd_port}", f"--advertise-client-urls=http://127.0.0.1:{etcd_port}",
@@ -39,7 +40,15 @@ class Cluster:
                    f"--initial-cluster=default=http://127.0.0.1:{peer_port}")
         run("openssl", "genrsa", "-out", base / "sa.key", "2048")
         (base / "tokens").write_text('admin-token,admin,1,"system:masters"\nnobody-token,nobody,2\n')
-        self.start("kube-apiserver", tool("kube-apiserver"), f"--etcd-servers=http://127.0.0.1:{etcd_port}",
+        self.start_server()
+        self.config = self.kubeconfig("admin")
+        (base / "bin").mkdir()
+        (base / "bin/kubectl").symlink_to(tool("kubectl"))
+        (base / "bin/helm").symlink_to(tool("helm4"))
+
+    def start_server(self):
+        base = self.base
+        self.start("kube-apiserver", tool("kube-apiserver"), f"--etcd-servers=http://127.0.0.1:{self.etcd_port}",
                    "--bind-address=127.0.0.1", "--advertise-address=127.0.0.1", f"--secure-port={self.port}", f"--cert-dir={base / 'certs'}",
                    f"--token-auth-file={base / 'tokens'}", "--authorization-mode=RBAC", "--service-cluster-ip-range=10.0.0.0/24",
                    f"--service-account-key-file={base / 'sa.key'}", f"--service-account-signing-key-file={base / 'sa.key'}",
@@ -49,10 +58,13 @@ class Cluster:
             assert all(p.poll() is None for p in self.processes), self.logs()
             assert time.monotonic() < deadline, self.logs()
             time.sleep(0.2)
-        self.config = self.kubeconfig("admin")
-        (base / "bin").mkdir()
-        (base / "bin/kubectl").symlink_to(tool("kubectl"))
-        (base / "bin/helm").symlink_to(tool("helm4"))
+
+    def restart_server(self):
+        """One that has nothing in its caches."""
+        old = self.processes.pop()
+        old.terminate()
+        old.wait()
+        self.start_server()
 
     def start(self, name, *argv):
         with open(self.base / f"{name}.log", "w", encoding="utf-8") as log:

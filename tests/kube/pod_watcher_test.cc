@@ -4,12 +4,9 @@
 
 #include <gmock/gmock.h>
 
-#include <deque>
-#include <set>
-
-#include "tests/http/http_harness.h"
 #include "tests/kube/pod_fixtures.h"
-#include "tests/support/scripted_loki.h"
+#include "tests/kube/pod_watcher_harness.h"
+#include "tests/support/test_certs.h"
 
 namespace agent::kube {
 namespace {
@@ -21,75 +18,6 @@ using ::testing::Not;
 using ::testing::UnorderedElementsAre;
 using test::ReceivedRequest;
 using test::ScriptedAnswer;
-
-ScriptedAnswer Answer(int status, std::string body, ScriptedAnswer::Wire wire = ScriptedAnswer::Wire::kWhole) {
-  ScriptedAnswer answer;
-  answer.status = status;
-  answer.body = std::move(body);
-  answer.wire = wire;
-  return answer;
-}
-
-class PodWatcherTest : public ::testing::Test {
- protected:
-  // Answers in this order; after the last, watches say nothing and are held.
-  void Script(std::vector<ScriptedAnswer> answers) { server_.Script(std::move(answers)); }
-
-  void Make(PodDiscoveryOptions discovery = {}, http::ClientOptions http = {}) {
-    if (discovery.field_selector.empty()) discovery.field_selector = "spec.nodeName=worker-1";
-    if (discovery.source == PodDiscoveryOptions::Source::kKubelet) discovery.kubelet_url = Base();
-    PodWatcherOptions options;
-    options.discovery = discovery;
-    options.access = {.url = Base(), .http = std::move(http), .namespaces = discovery.namespaces};
-    options.scrape_configs = {3};
-    options.job = "pods";
-    options.in_use = [this](std::string_view uid) { return in_use_.contains(std::string(uid)); };
-    options.wanted = [](std::string_view) { return false; };
-    watcher_ = std::make_unique<PodWatcher>(
-        std::move(options), client_, registry_,
-        [this](uint32_t scrape, std::vector<DiscoveredTarget> targets) {
-          EXPECT_EQ(scrape, 3u);
-          targets_ = std::move(targets);
-          ++updates_;
-        },
-        [] {});
-  }
-  std::string Base() const { return "http://127.0.0.1:" + std::to_string(server_.port()); }
-
-  // Cranks until the server has seen so many requests and they are settled or held.
-  // The clock jumps to the next deadline only while nothing is under way.
-  void RunUntilRequests(size_t count) {
-    const auto give_up = std::chrono::steady_clock::now() + seconds(30);
-    while (server_.requests().size() < count && std::chrono::steady_clock::now() < give_up) Crank();
-    ASSERT_GE(server_.requests().size(), count);
-  }
-  template <class Condition>
-  void RunUntil(Condition condition) {
-    const auto give_up = std::chrono::steady_clock::now() + seconds(30);
-    while (!condition() && std::chrono::steady_clock::now() < give_up) Crank();
-    ASSERT_TRUE(condition());
-  }
-  void Crank() {
-    watcher_->Tick(now_);
-    client_.Poll(std::chrono::milliseconds(5));
-    watcher_->Tick(now_);
-    if (client_.pending() == 0 && watcher_->NextDeadline() > now_) now_ = watcher_->NextDeadline();
-  }
-  std::set<std::string> Pods() const {
-    std::set<std::string> out;
-    for (const DiscoveredTarget& target : watcher_->Targets()) out.insert(target.labels.at("__meta_kubernetes_pod_name"));
-    return out;
-  }
-
-  test::ScriptedLoki server_;
-  http::Client client_;
-  metrics::Registry registry_;
-  std::set<std::string> in_use_;
-  std::unique_ptr<PodWatcher> watcher_;
-  std::vector<DiscoveredTarget> targets_;
-  int updates_ = 0;
-  MonoTime now_{std::chrono::hours(1)};
-};
 
 TEST_F(PodWatcherTest, ListsInPagesThenWatchesFromTheListsVersion) {
   Script({Answer(200, ListJson({PodJson("a", "1")}, "90", "page/2")), Answer(200, ListJson({PodJson("b", "2")}, "90")),
@@ -262,6 +190,49 @@ TEST_F(PodWatcherTest, AWatcherMayGoWhileARequestIsUnderWay) {
   for (int i = 0; i < 100 && client_.pending() > 0; ++i) client_.Poll(std::chrono::milliseconds(20));
   EXPECT_EQ(client_.pending(), 0u);
   EXPECT_EQ(updates_, 0);
+}
+
+// A cluster's authority is renewed while the agent runs: the file of the service account
+// changes below it, and the server shows a certificate of the new authority.
+class TlsPodWatcherTest : public PodWatcherTest {
+ protected:
+  TlsPodWatcherTest() : PodWatcherTest(Tls(first_)) {}
+
+  static std::shared_ptr<test::ServerTls> Certified(const test::CertAndKey& authority) {
+    const test::CertAndKey own = test::MakeCertificate(authority, "kube-apiserver", "IP:127.0.0.1");
+    auto tls = std::make_shared<test::ServerTls>();
+    tls->certificate = own.certificate;
+    tls->key = own.key;
+    return tls;
+  }
+  static test::ScriptedLoki::Options Tls(test::CertAndKey& authority) {
+    authority = test::MakeAuthority("first authority");
+    test::ScriptedLoki::Options options;
+    options.tls = Certified(authority);
+    return options;
+  }
+  static inline test::CertAndKey first_;
+};
+
+TEST_F(TlsPodWatcherTest, ANewAuthorityIsTakenFromItsFile) {
+  http::TempFolder folder;
+  http::ClientOptions http;
+  http.tls.ca_file = folder.Write("ca.crt", first_.certificate);
+  Script({Answer(200, ListJson({PodJson("a", "1")}, "90")), Answer(200, BookmarkJson("91"))});
+  Make({}, http);
+  RunUntilRequests(2);
+  EXPECT_TRUE(watcher_->Snapshot().up);
+
+  const test::CertAndKey second = test::MakeAuthority("second authority");
+  server_.SetTls(Certified(second));
+  server_.CloseConnections();
+  RunUntil([&] { return !watcher_->Snapshot().up; });
+  EXPECT_THAT(Pods(), UnorderedElementsAre("a")) << "what is known stays known";
+
+  folder.Write("ca.crt", second.certificate);
+  Script({Answer(200, EventJson("ADDED", PodJson("b", "2", "95")))});
+  RunUntil([&] { return Pods().contains("b"); });
+  EXPECT_TRUE(watcher_->Snapshot().up);
 }
 
 }  // namespace
