@@ -66,7 +66,9 @@ build() {
     return
   fi
   say "building $name"
-  (cd "$dir" && CGO_ENABLED=0 GOFLAGS='-mod=readonly -buildvcs=false -trimpath' go build "$@" -o "$out/$name.new" "$package")
+  # The flags of scripts/build-tools.sh, so that what both need is compiled once; the
+  # linker would throw the debug information away anyhow.
+  (cd "$dir" && CGO_ENABLED=0 GOFLAGS='-mod=readonly -buildvcs=false -trimpath' go build -gcflags=all=-dwarf=false "$@" -o "$out/$name.new" "$package")
   mv -f "$out/$name.new" "$out/$name"
   printf '%s' "$want_stamp" >"$out/.$name.stamp"
   say "$name built in $((SECONDS - start)) s"
