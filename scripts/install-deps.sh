@@ -14,7 +14,7 @@ build=(build-essential cmake ninja-build pkg-config ccache ca-certificates
   libre2-dev libcurl4-openssl-dev libssl-dev libsimdjson-dev libabsl-dev prometheus-cpp-dev
   libfmt-dev zlib1g-dev libmaxminddb-dev)
 test=(libgtest-dev libgmock-dev libbenchmark-dev python3 python3-pytest python3-yaml git shellcheck
-  valgrind openssl binutils util-linux curl)
+  valgrind openssl binutils util-linux curl file)
 # etcd starts as a service where it is installed, so only who asks for it gets it.
 charts=(etcd-server)
 dev=(clang-19 clang-tidy-19 libclang-rt-19-dev lld-19 clang-format-19)

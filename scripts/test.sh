@@ -51,11 +51,12 @@ if command -v go >/dev/null || [ -n "${LOKI_BIN:-}" ]; then
   step "Loki and Promtail, from Go modules (minutes when nothing is cached)" scripts/build-tools.sh loki promtail
 fi
 suites=()
-for suite in tests/e2e tests/e2e/night.py tests/bench tests/tools tests/differential tests/chaos; do
+for suite in tests/e2e tests/bench tests/tools tests/differential tests/chaos; do
   if [ -e "$suite" ]; then suites+=("$suite"); fi
 done
 step "end to end: the program, the sink, a real Loki, a real Promtail" \
-  "$python" -m pytest -q -p no:cacheprovider --durations=8 "${suites[@]}"
+  env PYTHONPATH=tests/support "$python" -m pytest -q -p no_skips -p no:cacheprovider \
+  -o python_files="test_*.py *_test.py night.py" --durations=8 "${suites[@]}"
 step "the live page, in a headless Chromium" env PAGE_SERVER="$PWD/build/asan/bin/page_server" tests/browser/run.sh
 step "instruction counts of the hot path" "$python" bench/instructions.py
 step "charts, and what they render in the agent itself" env AGENT_BIN="$PWD/build/release/bin/agent" tests/helm/run.sh -q

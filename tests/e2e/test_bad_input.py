@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -110,11 +111,13 @@ def test_an_unreadable_file_is_reported_once_and_read_later(tmp_path):
     for parent in (tmp_path.parent, tmp_path.parent.parent):
         os.chmod(parent, 0o755)
     os.chown(folder, 65534, 65534)
+    program = tmp_path / "agent"  # this source tree may lie where nobody else may look
+    shutil.copy(AGENT, program)
     with Sink() as sink:
         agent = Agent(pod_config(sink.push_url, pods.root), folder, "--target.sync-period=500ms")
         with open(folder / "agent.log", "ab") as log:
             agent.process = subprocess.Popen(
-                [str(AGENT), f"--config.file={agent.config}", f"--positions.file={agent.positions}", *agent.arguments],
+                [str(program), f"--config.file={agent.config}", f"--positions.file={agent.positions}", *agent.arguments],
                 stdout=log, stderr=log, user=65534, group=65534, extra_groups=[])
         try:
             wait_for(lambda: str(path) in agent.log, "a warning with the path")

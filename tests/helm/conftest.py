@@ -161,14 +161,3 @@ def loki_binary():
 def json_file(path):
     with open(path, encoding="utf-8") as f:
         return json.load(f)
-
-
-def pytest_sessionfinish(session, exitstatus):
-    """With SLUICE_NO_SKIP a skipped test is a failed one, unless it says that it is optional."""
-    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
-    if not reporter or not os.environ.get("SLUICE_NO_SKIP") or exitstatus != 0:
-        return
-    missing = [r for r in reporter.stats.get("skipped", []) if "optional:" not in str(r.longrepr)]
-    if missing:
-        reporter.write_line(f"{len(missing)} tests were skipped, which SLUICE_NO_SKIP does not allow")
-        session.exitstatus = 1

@@ -38,4 +38,5 @@ fi
 cd "$here"
 export PYTHONDONTWRITEBYTECODE=1
 [[ " ${pytest[*]} " == *.py* ]] || pytest+=(.)
-exec /usr/bin/python3 -m pytest -q -rs -p no:cacheprovider "${pytest[@]}"
+export PYTHONPATH=$root/tests/support
+exec /usr/bin/python3 -m pytest -q -rs -p no_skips -p no:cacheprovider "${pytest[@]}"
