@@ -305,7 +305,7 @@ def trouble_the_sink(node: Node, lose_answers: bool) -> None:
 def kills(folder: Path, seed: int, seconds: float) -> None:
     """The agent is killed and started again; Loki is well."""
     with Node(folder, seed) as node:
-        node.write(seconds, kind="mixed")
+        node.write(seconds, kind="mixed", restart_ms=900)
         node.start()
         while node.wait(0.3, 1.8):
             kill_and_restart(node)
@@ -317,7 +317,7 @@ def kills(folder: Path, seed: int, seconds: float) -> None:
 def failing_loki(folder: Path, seed: int, seconds: float) -> None:
     """Loki refuses, hangs up and goes away, but never stores without saying so."""
     with Node(folder, seed) as node:
-        node.write(seconds, kind="mixed")
+        node.write(seconds, kind="mixed", restart_ms=700)
         node.start()
         while node.wait(0.2, 1.2):
             trouble_the_sink(node, lose_answers=False)
@@ -330,7 +330,7 @@ def failing_loki(folder: Path, seed: int, seconds: float) -> None:
 def everything(folder: Path, seed: int, seconds: float) -> None:
     """Kills, refusals, lost answers and a Loki that is not there, all at once."""
     with Node(folder, seed) as node:
-        node.write(seconds, kind="mixed", keep=12)
+        node.write(seconds, kind="mixed", keep=12, restart_ms=1300)
         node.write(seconds, pods=2, kind="long", rate="500KB/s", keep=12, prefix="long-")
         node.start()
         while node.wait(0.1, 0.9):

@@ -2,15 +2,16 @@
 // The tailer against a model that knows what must arrive.
 //
 // A sequence of operations (writes, rotations of three kinds, gzip, truncation,
-// deletion, kills, restarts, outages, faults) runs on the memory file system. The model
+// deletion, restarts of the container, kills, restarts, outages, faults) runs on the memory
+// file system, some of them between two calls of the agent's. The model
 // keeps every line ever written, in which inode it is, and whether anything may excuse
 // its loss: only a truncation, or the removal of its last copy while the agent was down
 // or had not yet heard of the file. At the end everything is healed, and
 //   * every line that is not excused has been stored,
 //   * no line was stored that nobody wrote,
 //   * a line was stored twice only if it was stored, but not saved, when the agent was killed,
-//   * lines of one path (as its label has it) were read in the order in which they were
-//     written.
+//   * lines of one path (as its label has it), and of all runs of a container, were read
+//     in the order in which they were written.
 #pragma once
 
 #include <cerrno>
@@ -28,11 +29,12 @@ namespace agent::source {
 
 enum class Do {
   kWrite, kWritePart, kRotate, kLateWrite, kGzip, kDropOldest, kTruncate, kCopyTruncate, kDelete, kRemoveDirectory,
+  kRestart, kDropOldestRun, kMeanwhile,
   kEvents, kRead, kAcknowledge, kTick, kPass, kPassLong, kKill, kStart, kStop, kOutage, kOverflow, kFaults, kHeal,
 };
 inline constexpr const char* kDoNames[] = {
     "write", "write part", "rotate", "late write", "gzip", "drop oldest", "truncate", "copytruncate", "delete",
-    "remove directory", "events", "read", "acknowledge", "tick", "pass", "pass long", "kill", "start", "stop",
+    "remove directory", "restart", "drop oldest run", "meanwhile", "events", "read", "acknowledge", "tick", "pass", "pass long", "kill", "start", "stop",
     "outage", "overflow", "faults", "heal"};
 
 struct Operation {
@@ -100,7 +102,9 @@ class TailerModel : private TailerWorld {
     std::optional<size_t> writing, old;  // inodes
     std::deque<std::string> rotated;     // names of plain files, oldest first
     std::vector<std::string> archives;
+    std::deque<std::string> last_runs;   // paths of runs that are over, oldest first
     int rotations = 0;
+    int runs = 0;
   };
   struct ReadLine {
     size_t line;
@@ -133,6 +137,9 @@ class TailerModel : private TailerWorld {
       case Do::kCopyTruncate: return Truncate(index, true);
       case Do::kDelete: return Delete(path);
       case Do::kRemoveDirectory: return RemoveDirectory(path);
+      case Do::kRestart: return RestartContainer(index, b % 3 != 0);
+      case Do::kDropOldestRun: return DropOldestRun(path);
+      case Do::kMeanwhile: return Meanwhile(operation);
       case Do::kEvents: return Events();
       case Do::kRead: return Read(1 + b % 5000);
       case Do::kAcknowledge: return Acknowledge(b);
@@ -330,6 +337,41 @@ class TailerModel : private TailerWorld {
     Remove(path.log);
   }
 
+  // The kubelet numbers the runs of a container.
+  void RestartContainer(size_t index, bool write) {
+    Path& path = paths_[index];
+    if (path.style != Style::kKubelet || !mem.Exists(path.log)) return;
+    EndPart(index, at_.at(path.log));
+    path.last_runs.push_back(path.log);
+    path.log = path.directory + "/" + std::to_string(++path.runs) + ".log";
+    Open(index);
+    if (write) Write(index, 1, 10);
+  }
+
+  void DropOldestRun(Path& path) {
+    if (path.last_runs.empty()) return;
+    const std::string log = path.last_runs.front();
+    path.last_runs.pop_front();
+    std::vector<std::string> names;
+    for (const auto& [name, inode] : at_) {
+      if (name == log || name.starts_with(log + ".")) names.push_back(name);
+    }
+    for (const std::string& name : names) Remove(name);
+    std::erase_if(path.rotated, [&](const std::string& name) { return name.starts_with(log + "."); });
+    std::erase_if(path.archives, [&](const std::string& name) { return name.starts_with(log + "."); });
+  }
+
+  // What the kubelet does next, it does before one of the agent's next calls.
+  void Meanwhile(const Operation& operation) {
+    static constexpr Do kWhat[] = {Do::kRotate, Do::kRotate, Do::kGzip, Do::kRestart, Do::kWrite};
+    const Operation then{kWhat[(operation.b >> 16) % std::size(kWhat)], operation.a, operation.b >> 8};
+    calls_left_ = operation.b % 64;
+    faulty.set_before([this, then](testing::FsCall, const std::string&) {
+      if (calls_left_ == 0 || --calls_left_ > 0) return;
+      Apply(then);
+    });
+  }
+
   void RemoveDirectory(Path& path) {
     if (!mem.Exists(path.directory)) return;
     if (mem.Exists(path.log)) EndPart(static_cast<size_t>(&path - paths_.data()), at_.at(path.log));
@@ -341,6 +383,7 @@ class TailerModel : private TailerWorld {
     mem.RemoveAll(path.directory);
     path.rotated.clear();
     path.archives.clear();
+    path.last_runs.clear();
   }
 
   void Rename(const std::string& from, const std::string& to) {
@@ -356,11 +399,10 @@ class TailerModel : private TailerWorld {
   void Remove(const std::string& name) {
     const size_t number = at_.at(name);
     Inode& inode = inodes_[number];
-    const bool has = AgentHas(number);
     mem.Unlink(name);
     at_.erase(name);
     inode.names.erase(name);
-    if (inode.names.empty() && !has) Excuse(number);
+    if (inode.names.empty() && !AgentHas(number)) Excuse(number);
   }
 
   void Excuse(size_t inode) {
@@ -435,7 +477,8 @@ class TailerModel : private TailerWorld {
     if (found == by_text_.end()) return Fail("a line was read that nobody wrote: " + line.text);
     const Line& known = lines_[found->second];
     // Where a disk error has hidden a file for a while, only its own lines are in order.
-    const std::string order = faulted_ ? std::to_string(line.file->chain) : line.path;
+    const bool pod = paths_[known.path].style == Style::kKubelet;
+    const std::string order = faulted_ ? std::to_string(line.file->chain) : pod ? paths_[known.path].directory : line.path;
     const auto last = last_read_.find(order);
     if (!known.late && last != last_read_.end() && last->second > found->second) {
       Fail("read out of order: " + line.text + " after " + lines_[last->second].text);
@@ -557,6 +600,7 @@ class TailerModel : private TailerWorld {
   std::map<std::string, size_t> last_read_;  // path -> line, in this life
   size_t taken_ = 0;
   size_t next_text_ = 0;
+  uint32_t calls_left_ = 0;  // until what happens meanwhile
   MonoTime saved_at_ = kNever;
   bool outage_ = false;
   bool faulted_ = false;

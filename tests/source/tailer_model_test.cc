@@ -30,6 +30,7 @@ std::vector<Operation> Sequence(uint64_t seed) {
   static constexpr std::pair<Do, int> kWeights[] = {
       {Do::kWrite, 20},      {Do::kWritePart, 4}, {Do::kRotate, 8},    {Do::kLateWrite, 3}, {Do::kGzip, 4},
       {Do::kDropOldest, 1},  {Do::kTruncate, 1},  {Do::kCopyTruncate, 2}, {Do::kDelete, 2}, {Do::kRemoveDirectory, 1},
+      {Do::kRestart, 2},     {Do::kDropOldestRun, 1}, {Do::kMeanwhile, 3},
       {Do::kEvents, 12},     {Do::kRead, 12},     {Do::kAcknowledge, 12}, {Do::kTick, 8},   {Do::kPass, 6},
       {Do::kPassLong, 2},    {Do::kKill, 2},      {Do::kStart, 4},     {Do::kStop, 1},      {Do::kOutage, 1},
       {Do::kOverflow, 1},    {Do::kFaults, 1},    {Do::kHeal, 2},

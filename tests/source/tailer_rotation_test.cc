@@ -435,6 +435,62 @@ TEST_F(TailerRotation, ARunThatWasKilledWithAllItsLinesUnstoredComesBeforeTheNex
   EXPECT_EQ(Lines(), (Strings{"1", "2", "3", "4", "5"}));
 }
 
+// While the agent was down: the next run's rotated files are found as archives.
+TEST_F(TailerRotation, ArchivesOfARunComeAfterTheLastRun) {
+  const std::string folder = "/var/log/pods/ns_pod_uid/app/";
+  mem.MakeDirectories("/var/log/pods/ns_pod_uid/app");
+  mem.Append(folder + "1.log", "1\nlast words");
+  Follow("/var/log/pods/*/*/*.log");
+  mem.Append(folder + "2.log", "2\n");
+  mem.Move(folder + "2.log", folder + "2.log.20240101-000000");
+  mem.Append(folder + "2.log", "3\n");
+  tailer->HandleEvents(clock.Now());
+  tailer->Save(clock.Now());
+  Kill();
+  clock.Advance(1s);
+  mem.Append(folder + "2.log.20240101-000000.gz", Gzip("2\n"));  // known by its content
+  mem.Unlink(folder + "2.log.20240101-000000");
+  mem.Append(folder + "2.log.20240101-000001.gz", Gzip("3\n4\n"));
+  mem.Unlink(folder + "2.log");
+  mem.Append(folder + "2.log", "5\n");
+  Start();
+  Pass(15s);
+  EXPECT_EQ(Lines(), (Strings{"1", "last words", "2", "3", "4", "5"}));
+  EXPECT_EQ(losses.bytes(), 0U);
+}
+
+// The wait for the last run's last words does not begin anew with every life of the agent.
+TEST_F(TailerRotation, ANewRunIsReadThoughTheAgentIsKilledTwiceASecond) {
+  const std::string folder = "/var/log/pods/ns_pod_uid/app/";
+  mem.MakeDirectories("/var/log/pods/ns_pod_uid/app");
+  mem.Append(folder + "0.log", "1\n");
+  Follow("/var/log/pods/*/*/*.log");
+  mem.Append(folder + "1.log", "2\n");
+  for (int life = 0; life < 4; ++life) {
+    Pass(500ms);
+    tailer->Save(clock.Now());
+    Kill();
+    Start();
+  }
+  Step();
+  EXPECT_EQ(Lines(), (Strings{"1", "2"}));
+}
+
+TEST_F(TailerRotation, WhatALastRunLeftUnderARotatedNameOnlyComesBeforeTheNextRun) {
+  const std::string folder = "/var/log/pods/ns_pod_uid/app/";
+  mem.MakeDirectories("/var/log/pods/ns_pod_uid/app");
+  mem.Append(folder + "9.log", "1\nlast words");
+  Follow("/var/log/pods/*/*/*.log");
+  tailer->Save(clock.Now());
+  Kill();
+  clock.Advance(1s);
+  mem.Move(folder + "9.log", folder + "9.log.20240101-000000");  // and the container ended
+  mem.Append(folder + "10.log", "2\n");
+  Start();
+  Pass(15s);
+  EXPECT_EQ(Lines(), (Strings{"1", "last words", "2"}));
+}
+
 // A container that crashes before it writes: its run must not hide the one after it.
 TEST_F(TailerRotation, ARunBetweenTwoOthersMayBeSilent) {
   const std::string folder = "/var/log/pods/ns_pod_uid/app/";

@@ -19,7 +19,8 @@ constexpr Duration kCopyRetry = std::chrono::seconds(10);
 
 }  // namespace
 
-void Tailer::Impl::Attach(Chain& chain) {
+// `looked` is what the path led to when its saved positions and siblings were looked at.
+void Tailer::Impl::Attach(Chain& chain, const platform::FileStat& looked) {
   auto opened = parts_.fs.Open(chain.path, platform::OpenMode::kRead);
   if (!opened) {
     if (opened.error().code == Code::kNotFound) MarkDirty(chain);  // it went between the two calls
@@ -29,6 +30,12 @@ void Tailer::Impl::Attach(Chain& chain) {
   auto stat = (*opened)->Stat();
   if (!stat) {
     Trouble(chain, stat.error());
+    return;
+  }
+  if (!Identity{looked.device, looked.inode, looked.born_ns, {}}.SameInode(*stat)) {
+    // Rotated between two calls: that file comes before this one.
+    GiveBackResume(chain);
+    MarkDirty(chain);
     return;
   }
   auto real = parts_.fs.RealPath(chain.path);
@@ -61,7 +68,13 @@ void Tailer::Impl::AttachOpen(Chain& chain, Start start) {
   }
   chain.resume.reset();
   if (start.packing == Packing::kPlain && (RefuseAsArchive(chain, start) || SuspectCopy(chain, start))) return;
-  if (MayBelongElsewhere(chain)) {
+  // A rotated name: its path comes first, if that is about to be looked at, or if a disk
+  // error hides what it has lost.
+  if (IsRotatedFrom(chain, [](const Chain& base) { return base.dirty; })) {
+    MarkDirty(chain);
+    return;
+  }
+  if (IsRotatedFrom(chain, [](const Chain& base) { return base.unsure; })) {
     RetryAt(chain, now_ + kFirstRetry);
     return;
   }
@@ -69,15 +82,14 @@ void Tailer::Impl::AttachOpen(Chain& chain, Start start) {
   Begin(chain, std::move(start));
 }
 
-// A rotated name, and a disk error hides what the path it came from has lost.
-bool Tailer::Impl::MayBelongElsewhere(const Chain& chain) const {
+bool Tailer::Impl::IsRotatedFrom(const Chain& chain, bool (*matches)(const Chain& base)) const {
   const std::string_view name = platform::BaseOf(chain.path);
   const size_t directory = chain.path.size() - name.size();
   for (size_t at = name.find_first_of(".-_", 1); at != std::string_view::npos; at = name.find_first_of(".-_", at + 1)) {
     if (!IsRotatedName(name.substr(0, at), name)) continue;
     const auto [first, last] = chains_.equal_range(chain.path.substr(0, directory + at));
     if (std::any_of(first, last, [&](const auto& entry) {
-          return entry.second->slot == chain.slot && entry.second->unsure;
+          return entry.second->slot == chain.slot && matches(*entry.second);
         })) {
       return true;
     }
@@ -148,7 +160,7 @@ Result<bool> Tailer::Impl::AttachUnclaimed(Chain& chain, const Start& start) {
 }
 
 Result<bool> Tailer::Impl::AttachSettled(Chain& chain, const Start& start) {
-  auto found = FindSettled(chain.slot->target->job, start.stat, chain.path);
+  auto found = FindSettled(chain.slot->target->job, start.stat, chain.path, start.file.get());
   if (!found) return Forward(found);
   const Settled* settled = *found;
   if (settled == nullptr) return false;

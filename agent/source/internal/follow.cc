@@ -151,6 +151,11 @@ void Tailer::Impl::Settle() {
 
 void Tailer::Impl::Look(Chain& chain) {
   chain.dirty = false;
+  // What the last run has left is to come first.
+  if (const Chain* before = LastRun(chain); before != nullptr && before->dirty) {
+    MarkDirty(chain);
+    return;
+  }
   if (chain.slot->retired) {
     EraseIfEmpty(chain);
     return;
@@ -190,6 +195,7 @@ void Tailer::Impl::Look(Chain& chain) {
   }
   chain.look_beside = false;
   if (chain.current != nullptr) Detach(*chain.current);
+  if (chain.resume && !chain.resume->identity.SameInode(*stat)) GiveBackResume(chain);
   if (chain.ignored && !chain.suspect_copy && chain.ignored_file.SameInode(*stat)) {
     if (FindGeneration(*chain.slot, *stat) != nullptr) return;
     const auto settled = FindSettled(chain.slot->target->job, *stat, chain.path);
@@ -200,13 +206,14 @@ void Tailer::Impl::Look(Chain& chain) {
   }
   Status ready;
   if (!chain.recovered) {
+    RecoverLastRun(chain);
     ready = Recover(chain, &*stat);
   } else if (chain.slot->packing == Packing::kPlain) {
     ready = AdoptMissed(chain);
     if (ready) ready = AdoptSiblings(chain, &*stat);
   }
   chain.unsure = !ready.has_value();
-  if (ready) Attach(chain);
+  if (ready) Attach(chain, *stat);
   else Trouble(chain, ready.error());
 }
 
@@ -228,6 +235,7 @@ void Tailer::Impl::LookNowhere(Chain& chain, const Error& error) {
     return;
   }
   if (chain.current != nullptr) Detach(*chain.current);
+  GiveBackResume(chain);
   Status ready;
   if (!chain.missed.empty() || !chain.recovered || std::exchange(chain.look_beside, false)) {
     ready = AdoptMissed(chain);
@@ -239,7 +247,12 @@ void Tailer::Impl::LookNowhere(Chain& chain, const Error& error) {
     Trouble(chain, ready.error());
     return;
   }
-  if (parts_.fs.LinkStat(chain.path).has_value()) {
+  const auto link = parts_.fs.LinkStat(chain.path);
+  if (link && link->type != FileType::kSymlink) {  // created between the two calls
+    MarkDirty(chain);
+    return;
+  }
+  if (link) {
     Trouble(chain, {Code::kNotFound, chain.path + ": a symlink that leads nowhere", error.sys_errno});
     return;
   }
@@ -250,6 +263,7 @@ void Tailer::Impl::LookNowhere(Chain& chain, const Error& error) {
 
 void Tailer::Impl::EraseIfEmpty(Chain& chain) {
   if (!chain.generations.empty() || chain.dirty || (!chain.vanished && !chain.slot->retired)) return;
+  GiveBackResume(chain);
   ClearTrouble(chain);
   const auto [real_first, real_last] = chains_by_real_.equal_range(chain.real_path);
   const auto real = std::find_if(real_first, real_last, [&](const auto& entry) { return entry.second == &chain; });

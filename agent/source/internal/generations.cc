@@ -104,6 +104,7 @@ Generation* Tailer::Impl::Begin(Chain& chain, Start start) {
                                   {"offset", start.offset}, {"size", start.stat.size}});
   parts_.sink.Add(generation.file);
   if (generation.size > 0) HasFirstBytes(generation);
+  SupersedeIfNextHasBegun(generation);
   return &generation;
 }
 
@@ -216,9 +217,9 @@ Result<bool> Tailer::Impl::ContinueInCopy(Generation& generation) {
   for (const Sibling& sibling : *siblings) {
     if (sibling.packing != Packing::kPlain || sibling.stat.size < generation.size) continue;
     if (FindGeneration(*generation.chain->slot, sibling.stat) != nullptr) continue;
-    auto file = parts_.fs.Open(sibling.path, platform::OpenMode::kRead);
-    if (!file && file.error().code == Code::kNotFound) continue;
+    auto file = OpenSibling(sibling);
     if (!file) return Forward(file);
+    if (*file == nullptr) continue;
     Fingerprint same = head;
     auto checked = CheckHead(**file, same);
     if (!checked) return Forward(checked);
@@ -267,9 +268,9 @@ void Tailer::Impl::Finish(Generation& generation) {
 }
 
 // Ends a generation of which no byte was read. False: too late.
-bool Tailer::Impl::EndEmpty(Generation& generation) {
+bool Tailer::Impl::EndUnread(Generation& generation) {
   const uint64_t start = generation.file->start_offset;
-  if (generation.finished() || generation.size > start) return false;
+  if (generation.finished()) return false;
   if (!generation.source->CutAt(start)) return false;
   generation.limit = start;
   generation.file->finished.store(true, std::memory_order_release);

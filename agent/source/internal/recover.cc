@@ -40,17 +40,6 @@ Result<uint64_t> OffsetOfLine(ByteSource& source, uint64_t lines) {
   return at;
 }
 
-// The unpacked size modulo 2^32 that ends a gzip file.
-Result<std::optional<uint32_t>> GzipSize(platform::File& file, uint64_t packed_size) {
-  unsigned char end[4];
-  if (packed_size < sizeof end) return std::optional<uint32_t>();
-  auto got = ReadFully(file, packed_size - sizeof end, {reinterpret_cast<char*>(end), sizeof end});
-  if (!got) return Forward(got);
-  if (*got < sizeof end) return std::optional<uint32_t>();
-  return std::optional<uint32_t>(static_cast<uint32_t>(end[0]) | static_cast<uint32_t>(end[1]) << 8 |
-                                 static_cast<uint32_t>(end[2]) << 16 | static_cast<uint32_t>(end[3]) << 24);
-}
-
 }  // namespace
 
 // The saved positions that follow this path; those of other jobs if this one has none,
@@ -66,6 +55,14 @@ std::vector<SavedPosition> Tailer::Impl::TakeSaved(const Slot& slot, const std::
     return saved.follows == follows && saved.job == slot.target->job;
   });
   return mine;
+}
+
+// The file has left the path before it was opened there: it is looked for anew.
+void Tailer::Impl::GiveBackResume(Chain& chain) {
+  if (!chain.resume) return;
+  if (chain.resume->job == chain.slot->target->job) unclaimed_.push_back(std::move(*chain.resume));
+  chain.resume.reset();
+  chain.recovered = false;
 }
 
 Result<bool> Tailer::Impl::Verify(const SavedPosition& saved, platform::File& file, const FileStat& stat) {
@@ -116,7 +113,12 @@ Status Tailer::Impl::RecoverSaved(Chain& chain, const SavedPosition& saved, cons
     }
   }
   auto found = Locate(saved, chain, recovery);
+  if (found && !*found) {  // it may have been renamed or packed between two calls
+    listings_.clear();
+    found = Locate(saved, chain, recovery);
+  }
   if (!found) return Forward(found);
+  if (*found && FindGeneration(*chain.slot, (*found)->stat) != nullptr) return {};
   if (*found) recovery.found.emplace_back(saved, std::move(**found));
   else recovery.gone.push_back(saved);
   return {};
@@ -137,9 +139,20 @@ void Tailer::Impl::BeginRecovered(Chain& chain, Recovery recovery) {
   };
   std::erase_if(recovery.unknown, [&](const Sibling& sibling) {
     return std::any_of(recovery.found.begin(), recovery.found.end(), [&](const auto& each) {
+      // Packed since it was found?
+      if (sibling.packing != Packing::kPlain && WithoutPacking(sibling.path) == each.second.path) return true;
       return each.second.stat.inode == sibling.stat.inode && each.second.stat.device == sibling.stat.device;
     });
   });
+  // They were saved in their order; names are surer, where they tell.
+  const bool told = std::all_of(recovery.found.begin(), recovery.found.end(), [&](const auto& each) {
+    return IsRotatedName(base, platform::BaseOf(each.second.path));
+  });
+  if (told) {
+    std::stable_sort(recovery.found.begin(), recovery.found.end(), [&](const auto& a, const auto& b) {
+      return RotatedBefore(base, platform::BaseOf(a.second.path), platform::BaseOf(b.second.path));
+    });
+  }
   auto next = recovery.unknown.begin();
   for (auto& [saved, found] : recovery.found) {
     const std::string name(platform::BaseOf(found.path));
@@ -174,7 +187,11 @@ Result<std::optional<Tailer::Impl::Found>> Tailer::Impl::Locate(const SavedPosit
   if (!entries && entries.error().code != Code::kNotFound) return Forward(entries);
   for (const platform::DirEntry& entry : entries ? *entries : std::vector<platform::DirEntry>()) {
     if (entry.inode != saved.identity.inode) continue;
-    found = OpenIf(saved, platform::Join(directory, entry.name));
+    const std::string path = platform::Join(directory, entry.name);
+    // An empty file had nothing but its number; one that is followed for itself needs no proof.
+    const bool nothing_known = saved.identity.head.length == 0 && saved.identity.born_ns == 0;
+    if (nothing_known && chain.slot->glob.Matches(path) && !IsRotatedName(platform::BaseOf(saved.path), entry.name)) continue;
+    found = OpenIf(saved, path);
     if (!found || *found) return found;
   }
   return LocateByContent(saved, chain, recovery);
@@ -203,16 +220,20 @@ Result<std::optional<Tailer::Impl::Found>> Tailer::Impl::LocateByContent(const S
   }
   for (const Sibling& sibling : *candidates) {
     if (sibling.packing == Packing::kPlain && sibling.stat.size < saved.offset) continue;
-    const bool of_another = std::any_of(recovery.saved->begin(), recovery.saved->end(), [&](const auto& other) {
-      return &other != &saved && other.identity.SameInode(sibling.stat);
-    });
+    bool of_another = false;
+    for (const SavedPosition& other : *recovery.saved) {
+      if (&other == &saved || !other.identity.SameInode(sibling.stat)) continue;
+      auto same = OpenIf(other, sibling.path);  // without birth times an inode number proves nothing
+      if (!same) return Forward(same);
+      of_another = of_another || *same;
+    }
     if (of_another) continue;
     auto known = IsKnown(chain, sibling);
     if (!known) return Forward(known);
     if (*known) continue;
-    auto opened = parts_.fs.Open(sibling.path, platform::OpenMode::kRead);
-    if (!opened && opened.error().code == Code::kNotFound) continue;
+    auto opened = OpenSibling(sibling);
     if (!opened) return Forward(opened);
+    if (*opened == nullptr) continue;
     const std::shared_ptr<platform::File> file = std::move(*opened);
     auto head = UnpackedHead(sibling.packing, file, saved.identity.head.length);
     if (!head && head.error().code != Code::kCorrupt) return Forward(head);
@@ -246,158 +267,8 @@ void Tailer::Impl::ContinueSaved(Chain& chain, const SavedPosition& saved, Found
   Begin(chain, std::move(start));
 }
 
-// -- what rotation left beside the path --
-
-// Rotated files of `base` in the directory, oldest first; of a file and its archive
-// only the file.
-Result<std::vector<Tailer::Impl::Sibling>> Tailer::Impl::SiblingsOf(const std::string& directory,
-                                                                    const std::string& base) {
-  auto listing = listings_.find(directory);
-  if (listing == listings_.end()) {
-    auto entries = parts_.fs.List(directory);
-    if (!entries && entries.error().code != Code::kNotFound) return Forward(entries);
-    listing = listings_.emplace(directory, entries ? std::move(*entries) : std::vector<platform::DirEntry>()).first;
-  }
-  std::vector<Sibling> siblings;
-  for (const platform::DirEntry& entry : listing->second) {
-    if (entry.type == FileType::kDirectory || !IsRotatedName(base, entry.name)) continue;
-    const std::string path = platform::Join(directory, entry.name);
-    auto stat = parts_.fs.LinkStat(path);
-    if (stat && stat->type == FileType::kRegular) siblings.push_back({entry.name, path, *stat, PackingOf(entry.name)});
-  }
-  std::sort(siblings.begin(), siblings.end(), [&](const Sibling& a, const Sibling& b) {
-    if (RotatedBefore(base, a.name, b.name)) return true;
-    if (RotatedBefore(base, b.name, a.name)) return false;
-    return a.packing < b.packing;  // plain first
-  });
-  const auto last = std::unique(siblings.begin(), siblings.end(), [](const Sibling& a, const Sibling& b) {
-    return WithoutPacking(a.name) == WithoutPacking(b.name);
-  });
-  siblings.erase(last, siblings.end());
-  return siblings;
-}
-
-Result<bool> Tailer::Impl::IsKnown(const Chain& chain, const Sibling& sibling) {
-  if (FindGeneration(*chain.slot, sibling.stat) != nullptr) return true;
-  auto settled = FindSettled(chain.slot->target->job, sibling.stat, sibling.path);
-  if (!settled) return Forward(settled);
-  if (*settled != nullptr) return true;
-  for (const SavedPosition& saved : unclaimed_) {
-    if (saved.job != chain.slot->target->job || !saved.identity.SameInode(sibling.stat)) continue;
-    auto same = OpenIf(saved, sibling.path);
-    if (!same) return Forward(same);
-    if (*same) return true;
-  }
-  return false;
-}
-
-// What an archive holds, as far as can be told without unpacking all of it.
-Result<Tailer::Impl::Archive> Tailer::Impl::LookInto(const Sibling& sibling) {
-  auto opened = parts_.fs.Open(sibling.path, platform::OpenMode::kRead);
-  if (!opened && opened.error().code == Code::kNotFound) return Archive{};
-  if (!opened) return Forward(opened);
-  const std::shared_ptr<platform::File> file = std::move(*opened);
-  auto head = UnpackedHead(sibling.packing, file, Fingerprint::kMost);
-  if (!head && head.error().code != Code::kCorrupt) return Forward(head);
-  auto size = GzipSize(*file, sibling.stat.size);
-  if (!size) return Forward(size);
-  if (!head || !*size) return Archive{};
-  return Archive{true, *head, **size};
-}
-
-bool Tailer::Impl::Archive::Holds(const Identity& identity, uint64_t plain_size) const {
-  return readable && identity.head == head && static_cast<uint32_t>(plain_size) == size;
-}
-
-// An archive of something that is being read, or was.
-Result<bool> Tailer::Impl::IsArchiveOfKnown(const Chain& chain, const Sibling& sibling) {
-  auto archive = LookInto(sibling);
-  if (!archive) return Forward(archive);
-  if (!archive->readable) return true;  // none
-  for (const auto& generation : chain.generations) {
-    if (generation->packing != Packing::kPlain) continue;
-    if (const auto file = generation->source->file()) {
-      auto stat = file->Stat();  // it may have grown since the last look
-      if (!stat) return Forward(stat);
-      Fingerprint& beginning = generation->identity.head;
-      if (auto checked = CheckHead(*file, beginning); !checked) return Forward(checked);
-      if (archive->Holds(generation->identity, stat->size)) return true;
-    }
-    if (archive->Holds(generation->identity, generation->size)) return true;
-  }
-  return std::any_of(settled_.begin(), settled_.end(), [&](const auto& entry) {
-    const Settled& settled = *entry.second;
-    return settled.follows == chain.path && archive->Holds(settled.identity, settled.offset);
-  });
-}
-
-// Rotated files that nobody knows and that are not history.
-Result<std::vector<Tailer::Impl::Sibling>> Tailer::Impl::UnknownSiblings(Chain& chain, const FileStat* current) {
-  const auto real = parts_.fs.RealPath(chain.path);
-  const std::string path = real ? *real : chain.real_path.empty() ? chain.path : chain.real_path;
-  auto siblings = SiblingsOf(std::string(platform::DirectoryOf(path)), std::string(platform::BaseOf(path)));
-  if (!siblings) return siblings;
-  const bool imported = HasImported(chain);
-  std::vector<Sibling> unknown;
-  for (Sibling& sibling : *siblings) {
-    if (sibling.stat.modified_ns < alive_since_ns_ || sibling.packing == Packing::kBzip2) continue;
-    // An archive that was made since is of a file that Promtail had left behind.
-    if (imported && sibling.packing != Packing::kPlain) continue;
-    if (current != nullptr && sibling.stat.inode == current->inode && sibling.stat.device == current->device) continue;
-    if (chain.resume && chain.resume->identity.SameInode(sibling.stat)) continue;
-    auto known = IsKnown(chain, sibling);
-    if (known && !*known && sibling.packing != Packing::kPlain) known = IsArchiveOfKnown(chain, sibling);
-    if (known && !*known && sibling.packing == Packing::kPlain) known = IsCopyOfCurrent(chain, sibling);
-    if (!known) return Forward(known);
-    if (*known) continue;
-    auto file = parts_.fs.Open(sibling.path, platform::OpenMode::kRead);
-    if (!file && file.error().code != Code::kNotFound) return Forward(file);
-    if (!file) continue;
-    sibling.file = std::move(*file);
-    unknown.push_back(std::move(sibling));
-  }
-  return unknown;
-}
-
-Status Tailer::Impl::AdoptSiblings(Chain& chain, const FileStat* current) {
-  auto unknown = UnknownSiblings(chain, current);
-  if (!unknown) return Forward(unknown);
-  if (unknown->empty()) return {};
-  // They came before the current generation. If that has no byte yet it begins again
-  // after them; if it has, it cannot wait for them, nor they for it.
-  Generation* empty = chain.current;
-  if (empty != nullptr && !EndEmpty(*empty)) empty = nullptr;
-  const bool own_order = chain.current != nullptr && empty == nullptr;
-  for (Sibling& sibling : *unknown) AdoptSibling(chain, std::move(sibling), own_order);
-  if (empty != nullptr) ContinueAt(*empty, 0, false);
-  return {};
-}
-
-void Tailer::Impl::AdoptSibling(Chain& chain, Sibling sibling, bool own_order) {
-  if (parts_.metrics.recovered != nullptr) parts_.metrics.recovered->Add(1);
-  Start start;
-  start.file = std::move(sibling.file);
-  start.stat = sibling.stat;
-  start.location = sibling.path;
-  start.place = Place::kAway;
-  start.packing = sibling.packing;
-  start.own_order = own_order;
-  // Promtail's position is of the file that was at the path then: the oldest of these.
-  if (HasImported(chain)) start.offset = ImportedOffset(chain, start.file, sibling.stat.size);
-  Begin(chain, std::move(start));
-}
-
 bool Tailer::Impl::HasImported(const Chain& chain) const {
   return imported_.contains(chain.path) && !imported_used_.contains({chain.slot->target->job, chain.path});
-}
-
-// A copy that is being made: the truncation of the original will follow.
-Result<bool> Tailer::Impl::IsCopyOfCurrent(Chain& chain, const Sibling& sibling) {
-  if (chain.current == nullptr) return false;
-  auto file = parts_.fs.Open(sibling.path, platform::OpenMode::kRead);
-  if (!file && file.error().code == Code::kNotFound) return true;
-  if (!file) return Forward(file);
-  return BeginsAs(*chain.current, **file);
 }
 
 Result<const SavedPosition*> Tailer::Impl::FindUnclaimed(const Slot& slot, const FileStat& stat,
@@ -412,18 +283,6 @@ Result<const SavedPosition*> Tailer::Impl::FindUnclaimed(const Slot& slot, const
     other = &saved;
   }
   return other;
-}
-
-// The file is (or becomes) a copy of the generation.
-Result<bool> Tailer::Impl::BeginsAs(Generation& generation, platform::File& file) {
-  const std::shared_ptr<platform::File> original = generation.source->file();
-  if (original == nullptr) return false;
-  char mine[Fingerprint::kMost], other[Fingerprint::kMost];
-  auto got = ReadFully(file, 0, mine);
-  if (!got) return Forward(got);
-  auto got_other = ReadFully(*original, 0, other);
-  if (!got_other) return Forward(got_other);
-  return *got_other >= *got && std::string_view(mine, *got) == std::string_view(other, *got);
 }
 
 // Promtail's position of a path, once per job.

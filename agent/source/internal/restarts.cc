@@ -9,29 +9,48 @@
 namespace agent::source {
 namespace {
 
-// The path of the run before; empty if there is none, or the name is none of a run.
-std::string LastRunOf(const std::string& path) {
-  const std::string_view base = platform::BaseOf(path);
-  uint64_t number = 0;
-  const auto [end, error] = std::from_chars(base.data(), base.data() + base.size(), number);
-  if (error != std::errc() || number == 0 || std::string_view(end, base.data() + base.size()) != ".log") return {};
-  return platform::Join(platform::DirectoryOf(path), std::to_string(number - 1) + ".log");
-}
-
 // NAMESPACE_POD_UID/CONTAINER/N.log. Elsewhere numbers may mean anything.
 bool IsOfAPod(const std::string& path) {
   const std::string_view pod = platform::BaseOf(platform::DirectoryOf(platform::DirectoryOf(path)));
   return std::count(pod.begin(), pod.end(), '_') == 2;
 }
 
+// The path of the run that is `further` on; empty if there is none, or the name is none of a run.
+std::string RunOf(const std::string& path, int further) {
+  const std::string_view base = platform::BaseOf(path);
+  int64_t number = 0;
+  const auto [end, error] = std::from_chars(base.data(), base.data() + base.size(), number);
+  if (error != std::errc() || number + further < 0 || std::string_view(end, base.data() + base.size()) != ".log") return {};
+  if (!IsOfAPod(path)) return {};
+  return platform::Join(platform::DirectoryOf(path), std::to_string(number + further) + ".log");
+}
+
 }  // namespace
 
-Chain* Tailer::Impl::LastRun(const Chain& chain) {
-  const std::string before = LastRunOf(chain.path);
-  if (before.empty()) return nullptr;
-  const auto [first, last] = chains_.equal_range(before);
-  const auto found = std::find_if(first, last, [&](const auto& entry) { return entry.second->slot == chain.slot; });
+Duration Tailer::Impl::Ago(WallNanos when) const {
+  return std::clamp<Duration>(Duration(parts_.clock.Wall() - when), Duration::zero(), std::chrono::minutes(1));
+}
+
+Chain* Tailer::Impl::RunAt(const Slot* slot, const std::string& path) {
+  if (path.empty()) return nullptr;
+  const auto [first, last] = chains_.equal_range(path);
+  const auto found = std::find_if(first, last, [&](const auto& entry) { return entry.second->slot == slot; });
   return found == last ? nullptr : found->second.get();
+}
+
+Chain* Tailer::Impl::LastRun(const Chain& chain) { return RunAt(chain.slot, RunOf(chain.path, -1)); }
+Chain* Tailer::Impl::NextRun(const Chain& chain) { return RunAt(chain.slot, RunOf(chain.path, 1)); }
+
+// If nothing is at its path, no look finds what it left under rotated names.
+void Tailer::Impl::RecoverLastRun(const Chain& chain) {
+  const std::string before = RunOf(chain.path, -1);
+  if (before.empty()) return;
+  const bool saved = std::any_of(unclaimed_.begin(), unclaimed_.end(), [&](const SavedPosition& each) {
+    return each.follows == before && each.job == chain.slot->target->job;
+  });
+  if (!saved || !chain.slot->glob.Matches(before)) return;
+  const auto there = parts_.fs.Stat(before);
+  if (!there && there.error().code == Code::kNotFound) RecoverOrphan(*chain.slot, before);
 }
 
 // The lane reads the files of one chain one after the other.
@@ -40,14 +59,15 @@ void Tailer::Impl::ComeAfterLastRun(Chain& chain, Start& start) {
     start.own_order = start.lane_chain == 0;
     return;
   }
-  if (!chain.generations.empty() || start.after != nullptr || start.packing != Packing::kPlain) return;
-  if (!IsOfAPod(chain.path)) return;
+  if (!chain.generations.empty() || start.after != nullptr) return;
   Chain* before = LastRun(chain);
-  if (before == nullptr || before->passed_on || before->generations.empty()) return;
-  const Generation& last = *before->generations.back();
-  if (last.drained() || last.file->chain != before->id) return;
+  if (before == nullptr || before->passed_on) return;
+  const auto last = std::find_if(before->generations.rbegin(), before->generations.rend(), [&](const auto& each) {
+    return each->file->chain == before->id && !each->drained();
+  });
+  if (last == before->generations.rend()) return;
   chain.id = before->id;
-  start.after = last.file;
+  start.after = (*last)->file;
   before->passed_on = true;
 }
 
@@ -55,12 +75,27 @@ void Tailer::Impl::ComeAfterLastRun(Chain& chain, Start& start) {
 void Tailer::Impl::HasFirstBytes(Generation& generation) {
   if (!lingering_.empty()) next_linger_ = std::min(next_linger_, now_);
   for (const Chain* before = LastRun(*generation.chain); before != nullptr; before = LastRun(*before)) {
-    for (const auto& last : before->generations) {
-      if (last->finished() || last->superseded) continue;
-      last->superseded = true;
-      last->detached_at = now_;
-      lingering_.insert(last.get());
-      next_linger_ = std::min(next_linger_, now_);
+    for (const auto& last : before->generations) Supersede(*last, generation);
+  }
+}
+
+void Tailer::Impl::Supersede(Generation& last, const Generation& next) {
+  if (last.finished() || last.superseded) return;
+  last.superseded = true;
+  // How long that is ago, and not since when it is known: an agent that is restarted often
+  // must not begin to wait anew each time.
+  const WallNanos born = next.identity.born_ns;
+  last.detached_at = born > 0 ? now_ - Ago(born) : now_;
+  last.last_growth = std::min(last.last_growth, now_ - Ago(last.modified_ns));
+  lingering_.insert(&last);
+  next_linger_ = std::min(next_linger_, now_);
+}
+
+// A disk error has hidden it until the next run was there.
+void Tailer::Impl::SupersedeIfNextHasBegun(Generation& generation) {
+  for (const Chain* next = NextRun(*generation.chain); next != nullptr; next = NextRun(*next)) {
+    for (const auto& begun : next->generations) {
+      if (begun->size > 0) return Supersede(generation, *begun);
     }
   }
 }

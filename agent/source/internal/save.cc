@@ -57,7 +57,7 @@ WallNanos Tailer::Impl::SeenUntil() {
                         const Chain& chain = *entry.second;
                         const bool waits = chain.current == nullptr && !chain.ignored &&
                                            (!chain.trouble.empty() || chain.wait_until > now_);
-                        return chain.unsure || chain.look_beside || waits;
+                        return chain.unsure || chain.look_beside || chain.dirty || waits;
                       });
   if (!unsure) seen_until_ = before;
   return seen_until_;
@@ -91,14 +91,13 @@ SavedPosition Tailer::Impl::SavedOf(Generation& generation) {
 // Oldest first within a path. A file that two generations share is saved at the first
 // one's offset: the second has not begun as long as the first is not settled.
 std::vector<SavedPosition> Tailer::Impl::Collect() {
-  std::vector<SavedPosition> all = unclaimed_;
+  std::vector<SavedPosition> all;
   for (const auto& [inode, settled] : settled_) {
     all.push_back({settled->job, settled->follows, settled->path, settled->identity, settled->packing,
                    settled->offset, settled->size, settled->mark});
   }
   std::map<std::tuple<std::string, uint64_t, uint64_t>, size_t> at;
   for (const auto& [path, chain] : chains_) {
-    if (chain->resume) all.push_back(*chain->resume);
     for (const auto& generation : chain->generations) {
       if (generation->sealed) continue;
       const uint64_t committed = generation->file->committed_offset.load(std::memory_order_relaxed);
@@ -109,7 +108,9 @@ std::vector<SavedPosition> Tailer::Impl::Collect() {
       if (added) all.push_back(std::move(saved));
       else if (saved.offset < all[entry->second].offset) all[entry->second] = std::move(saved);
     }
+    if (chain->resume) all.push_back(*chain->resume);
   }
+  all.insert(all.end(), unclaimed_.begin(), unclaimed_.end());
   return all;
 }
 

@@ -18,7 +18,7 @@ void Tailer::Impl::AddSettled(Settled settled) {
 }
 
 Result<Settled*> Tailer::Impl::FindSettled(const std::string& job, const platform::FileStat& stat,
-                                           const std::string& path) {
+                                           const std::string& path, platform::File* open) {
   const auto [first, last] = settled_.equal_range(stat.inode);
   for (auto it = first; it != last; ++it) {
     Settled& settled = *it->second;
@@ -26,11 +26,15 @@ Result<Settled*> Tailer::Impl::FindSettled(const std::string& job, const platfor
     if (settled.packing == Packing::kPlain && stat.size < settled.offset) continue;
     if (settled.identity.born_ns != 0 && stat.born_ns != 0) return &settled;
     // Without birth times an inode number proves nothing.
-    auto file = parts_.fs.Open(path, platform::OpenMode::kRead);
-    if (!file && file.error().code == Code::kNotFound) continue;
-    if (!file) return Forward(file);
+    std::unique_ptr<platform::File> opened;
+    if (open == nullptr) {
+      auto file = parts_.fs.Open(path, platform::OpenMode::kRead);
+      if (!file && file.error().code == Code::kNotFound) continue;
+      if (!file) return Forward(file);
+      opened = std::move(*file);
+    }
     const SavedPosition saved{job, {}, {}, settled.identity, settled.packing, settled.offset, settled.size, settled.mark};
-    auto same = Verify(saved, **file, stat);
+    auto same = Verify(saved, open != nullptr ? *open : *opened, stat);
     if (!same) return Forward(same);
     if (*same) return &settled;
   }
@@ -99,8 +103,9 @@ Chain* Tailer::Impl::ChainOf(const Settled& settled) {
 
 // It has grown after it was settled.
 Status Tailer::Impl::ReadOn(Chain& chain, const Settled& settled, const Sibling& where) {
-  auto file = parts_.fs.Open(where.path, platform::OpenMode::kRead);
+  auto file = OpenSibling(where);
   if (!file) return Forward(file);
+  if (*file == nullptr) return Fail(Code::kNotFound, where.path + ": it has been renamed");
   Start start;
   start.file = std::move(*file);
   start.stat = where.stat;
@@ -202,9 +207,9 @@ Result<std::optional<Tailer::Impl::Sibling>> Tailer::Impl::ArchiveOf(const Settl
 
 // The archive begins with all that was settled, and has more.
 Result<bool> Tailer::Impl::Continues(const Settled& settled, const Sibling& archive) {
-  auto file = parts_.fs.Open(archive.path, platform::OpenMode::kRead);
-  if (!file && file.error().code == Code::kNotFound) return false;
+  auto file = OpenSibling(archive);
   if (!file) return Forward(file);
+  if (*file == nullptr) return false;
   auto source = MakeUnpackingSource(archive.packing, std::move(*file));
   if (!source) return false;
   std::array<char, Fingerprint::kMost> bytes;

@@ -6,6 +6,7 @@
 //   generations.cc  one generation from its first byte to its last
 //   restarts.cc     a container's next run
 //   recover.cc      after a restart: where saved positions continue
+//   siblings.cc     rotated files beside a path
 //   rhythm.cc       ticks: hot directories, lingering, polling, retries
 //   save.cc         positions out
 //   time_to_loss.cc how long unread bytes will live
@@ -62,6 +63,7 @@ class Tailer::Impl final : public TreeListener {
   void Retire(Slot& slot);
   void EraseDeadSlots();
   void RecoverOrphans();
+  void RecoverOrphan(Slot& slot, const std::string& path);
 
   struct Start {
     std::shared_ptr<platform::File> file;
@@ -115,7 +117,7 @@ class Tailer::Impl final : public TreeListener {
   void Exclude(Chain& chain, std::string why, const platform::FileStat& stat);
   std::optional<LabelMap> LabelsFor(const Slot& slot, const std::string& path, std::string& why) const;
   // -- attach.cc --
-  void Attach(Chain& chain);
+  void Attach(Chain& chain, const platform::FileStat& looked);
   void AttachOpen(Chain& chain, Start start);
   Result<bool> AttachElsewhere(Chain& chain, const Start& start);
   bool AttachKnown(Chain& chain, const Start& start);
@@ -123,7 +125,7 @@ class Tailer::Impl final : public TreeListener {
   Result<bool> AttachUnclaimed(Chain& chain, const Start& start);
   bool RefuseAsArchive(Chain& chain, const Start& start);
   bool SuspectCopy(Chain& chain, const Start& start);
-  bool MayBelongElsewhere(const Chain& chain) const;
+  bool IsRotatedFrom(const Chain& chain, bool (*matches)(const Chain& base)) const;
   void Revert(Chain& chain, Generation& generation);
   void Detach(Generation& generation);
   Status AdoptMissed(Chain& chain);
@@ -145,7 +147,7 @@ class Tailer::Impl final : public TreeListener {
   Result<bool> ContinueInCopy(Generation& generation);
   void GoOnInCopy(Generation& generation, const Sibling& copy, std::shared_ptr<platform::File> file);
   void Finish(Generation& generation);
-  bool EndEmpty(Generation& generation);
+  bool EndUnread(Generation& generation);
   void Seal(Generation& generation, LossReason reason);
   void ReportLoss(Generation& generation);
   bool TryRelabel(Generation& generation);
@@ -159,13 +161,20 @@ class Tailer::Impl final : public TreeListener {
   void EnforcePinnedBudget();
 
   // -- restarts.cc --
+  Duration Ago(WallNanos when) const;
+  Chain* RunAt(const Slot* slot, const std::string& path);
   Chain* LastRun(const Chain& chain);
+  Chain* NextRun(const Chain& chain);
+  void RecoverLastRun(const Chain& chain);
   void ComeAfterLastRun(Chain& chain, Start& start);
   void HasFirstBytes(Generation& generation);
+  void Supersede(Generation& last, const Generation& next);
+  void SupersedeIfNextHasBegun(Generation& generation);
 
   // -- settled files --
   void AddSettled(Settled settled);
-  Result<Settled*> FindSettled(const std::string& job, const platform::FileStat& stat, const std::string& path);
+  Result<Settled*> FindSettled(const std::string& job, const platform::FileStat& stat, const std::string& path,
+                               platform::File* open = nullptr);
   void EraseSettled(const Settled* settled);
   void MoveSettled(const std::string& from, const std::string& to);
   void CheckSettledAt(const std::string& path);
@@ -185,6 +194,7 @@ class Tailer::Impl final : public TreeListener {
                       Recovery& recovery);
   void BeginRecovered(Chain& chain, Recovery recovery);
   std::vector<SavedPosition> TakeSaved(const Slot& slot, const std::string& follows);
+  void GiveBackResume(Chain& chain);
   Result<bool> Verify(const SavedPosition& saved, platform::File& file, const platform::FileStat& stat);
   Result<std::optional<Found>> Locate(const SavedPosition& saved, const Chain& chain,
                                       const Recovery& recovery);
@@ -195,10 +205,12 @@ class Tailer::Impl final : public TreeListener {
   Status AdoptSiblings(Chain& chain, const platform::FileStat* current);
   void AdoptSibling(Chain& chain, Sibling sibling, bool own_order);
   Result<std::vector<Sibling>> UnknownSiblings(Chain& chain, const platform::FileStat* current);
+  Result<std::vector<Sibling>> UnknownAsListed(Chain& chain, const platform::FileStat* current, bool& moved);
   Result<bool> IsCopyOfCurrent(Chain& chain, const Sibling& sibling);
   bool HasImported(const Chain& chain) const;
   Result<bool> BeginsAs(Generation& generation, platform::File& file);
   Result<std::vector<Sibling>> SiblingsOf(const std::string& directory, const std::string& base);
+  Result<std::shared_ptr<platform::File>> OpenSibling(const Sibling& sibling);
   Result<bool> IsKnown(const Chain& chain, const Sibling& sibling);
   Result<bool> IsArchiveOfKnown(const Chain& chain, const Sibling& sibling);
   Result<Archive> LookInto(const Sibling& sibling);

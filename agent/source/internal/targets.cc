@@ -152,16 +152,19 @@ void Tailer::Impl::RecoverOrphans() {
       orphans.emplace(slot.get(), saved.follows);
     }
   }
-  for (const auto& [slot, path] : orphans) {
-    Chain& chain = GetChain(*slot, path);
-    if (chain.recovered) continue;
-    const auto stat = parts_.fs.Stat(path);
-    chain.vanished = !stat.has_value();
-    Status recovered = Recover(chain, stat ? &*stat : nullptr);
-    if (!recovered) Trouble(chain, recovered.error());
-    if (stat) MarkDirty(chain);
-    if (recovered) EraseIfEmpty(chain);
-  }
+  for (const auto& [slot, path] : orphans) RecoverOrphan(*slot, path);
+}
+
+void Tailer::Impl::RecoverOrphan(Slot& slot, const std::string& path) {
+  Chain& chain = GetChain(slot, path);
+  if (chain.recovered) return;
+  RecoverLastRun(chain);
+  const auto stat = parts_.fs.Stat(path);
+  chain.vanished = !stat.has_value();
+  Status recovered = Recover(chain, stat ? &*stat : nullptr);
+  if (!recovered) Trouble(chain, recovered.error());
+  if (stat) MarkDirty(chain);
+  if (recovered) EraseIfEmpty(chain);
 }
 
 // Before anything can happen to a file, it stands written when this began.

@@ -1,0 +1,224 @@
+// SPDX-License-Identifier: Apache-2.0
+// What rotation left beside a path: rotated files and archives that nobody knows yet. The
+// directory changes while it is looked at; what was listed and is gone when it is opened
+// stands under another name in a fresh listing.
+#include <algorithm>
+
+#include "agent/source/internal/rotated_names.h"
+#include "agent/source/internal/tailer_impl.h"
+
+namespace agent::source {
+
+using platform::FileStat;
+using platform::FileType;
+
+namespace {
+
+constexpr int kMostListings = 3;
+
+// The unpacked size modulo 2^32 that ends a gzip file.
+Result<std::optional<uint32_t>> GzipSize(platform::File& file, uint64_t packed_size) {
+  unsigned char end[4];
+  if (packed_size < sizeof end) return std::optional<uint32_t>();
+  auto got = ReadFully(file, packed_size - sizeof end, {reinterpret_cast<char*>(end), sizeof end});
+  if (!got) return Forward(got);
+  if (*got < sizeof end) return std::optional<uint32_t>();
+  return std::optional<uint32_t>(static_cast<uint32_t>(end[0]) | static_cast<uint32_t>(end[1]) << 8 |
+                                 static_cast<uint32_t>(end[2]) << 16 | static_cast<uint32_t>(end[3]) << 24);
+}
+
+}  // namespace
+
+// Rotated files of `base` in the directory, oldest first; of a file and its archive
+// only the file.
+Result<std::vector<Tailer::Impl::Sibling>> Tailer::Impl::SiblingsOf(const std::string& directory,
+                                                                    const std::string& base) {
+  std::vector<Sibling> siblings;
+  bool moved = true;
+  for (int tries = 0; moved && tries < kMostListings; ++tries) {
+    auto listing = listings_.find(directory);
+    if (listing == listings_.end()) {
+      auto entries = parts_.fs.List(directory);
+      if (!entries && entries.error().code != Code::kNotFound) return Forward(entries);
+      listing = listings_.emplace(directory, entries ? std::move(*entries) : std::vector<platform::DirEntry>()).first;
+    }
+    siblings.clear();
+    moved = false;
+    for (const platform::DirEntry& entry : listing->second) {
+      if (entry.type == FileType::kDirectory || !IsRotatedName(base, entry.name)) continue;
+      const std::string path = platform::Join(directory, entry.name);
+      auto stat = parts_.fs.LinkStat(path);
+      moved = moved || (!stat && stat.error().code == Code::kNotFound);
+      if (stat && stat->type == FileType::kRegular) siblings.push_back({entry.name, path, *stat, PackingOf(entry.name)});
+    }
+    if (moved) listings_.erase(listing);
+  }
+  std::sort(siblings.begin(), siblings.end(), [&](const Sibling& a, const Sibling& b) {
+    if (RotatedBefore(base, a.name, b.name)) return true;
+    if (RotatedBefore(base, b.name, a.name)) return false;
+    return a.packing < b.packing;  // plain first
+  });
+  const auto last = std::unique(siblings.begin(), siblings.end(), [](const Sibling& a, const Sibling& b) {
+    return WithoutPacking(a.name) == WithoutPacking(b.name);
+  });
+  siblings.erase(last, siblings.end());
+  return siblings;
+}
+
+// Null: it is not there any more, or the name belongs to another file by now.
+Result<std::shared_ptr<platform::File>> Tailer::Impl::OpenSibling(const Sibling& sibling) {
+  std::shared_ptr<platform::File> none;
+  auto opened = parts_.fs.Open(sibling.path, platform::OpenMode::kRead);
+  if (!opened && opened.error().code == Code::kNotFound) return none;
+  if (!opened) return Forward(opened);
+  auto stat = (*opened)->Stat();
+  if (!stat) return Forward(stat);
+  const Identity listed{sibling.stat.device, sibling.stat.inode, sibling.stat.born_ns, {}};
+  return listed.SameInode(*stat) ? std::shared_ptr<platform::File>(std::move(*opened)) : none;
+}
+
+Result<bool> Tailer::Impl::IsKnown(const Chain& chain, const Sibling& sibling) {
+  if (FindGeneration(*chain.slot, sibling.stat) != nullptr) return true;
+  auto settled = FindSettled(chain.slot->target->job, sibling.stat, sibling.path);
+  if (!settled) return Forward(settled);
+  if (*settled != nullptr) return true;
+  for (const SavedPosition& saved : unclaimed_) {
+    if (saved.job != chain.slot->target->job || !saved.identity.SameInode(sibling.stat)) continue;
+    auto same = OpenIf(saved, sibling.path);
+    if (!same) return Forward(same);
+    if (*same) return true;
+  }
+  return false;
+}
+
+// What an archive holds, as far as can be told without unpacking all of it.
+Result<Tailer::Impl::Archive> Tailer::Impl::LookInto(const Sibling& sibling) {
+  auto opened = OpenSibling(sibling);
+  if (!opened) return Forward(opened);
+  if (*opened == nullptr) return Archive{};
+  const std::shared_ptr<platform::File> file = std::move(*opened);
+  auto head = UnpackedHead(sibling.packing, file, Fingerprint::kMost);
+  if (!head && head.error().code != Code::kCorrupt) return Forward(head);
+  auto size = GzipSize(*file, sibling.stat.size);
+  if (!size) return Forward(size);
+  if (!head || !*size) return Archive{};
+  return Archive{true, *head, **size};
+}
+
+bool Tailer::Impl::Archive::Holds(const Identity& identity, uint64_t plain_size) const {
+  return readable && identity.head == head && static_cast<uint32_t>(plain_size) == size;
+}
+
+// An archive of something that is being read, or was.
+Result<bool> Tailer::Impl::IsArchiveOfKnown(const Chain& chain, const Sibling& sibling) {
+  auto archive = LookInto(sibling);
+  if (!archive) return Forward(archive);
+  if (!archive->readable) return true;  // none
+  for (const auto& generation : chain.generations) {
+    if (generation->packing != Packing::kPlain) continue;
+    if (const auto file = generation->source->file()) {
+      auto stat = file->Stat();  // it may have grown since the last look
+      if (!stat) return Forward(stat);
+      Fingerprint& beginning = generation->identity.head;
+      if (auto checked = CheckHead(*file, beginning); !checked) return Forward(checked);
+      if (archive->Holds(generation->identity, stat->size)) return true;
+    }
+    if (archive->Holds(generation->identity, generation->size)) return true;
+  }
+  return std::any_of(settled_.begin(), settled_.end(), [&](const auto& entry) {
+    const Settled& settled = *entry.second;
+    return settled.follows == chain.path && archive->Holds(settled.identity, settled.offset);
+  });
+}
+
+// Rotated files that nobody knows and that are not history.
+Result<std::vector<Tailer::Impl::Sibling>> Tailer::Impl::UnknownSiblings(Chain& chain, const FileStat* current) {
+  bool moved = false;
+  auto unknown = UnknownAsListed(chain, current, moved);
+  for (int tries = 1; unknown && moved && tries < kMostListings; ++tries) {
+    listings_.clear();
+    moved = false;
+    unknown = UnknownAsListed(chain, current, moved);
+  }
+  return unknown;
+}
+
+Result<std::vector<Tailer::Impl::Sibling>> Tailer::Impl::UnknownAsListed(Chain& chain, const FileStat* current,
+                                                                         bool& moved) {
+  const auto real = parts_.fs.RealPath(chain.path);
+  const std::string path = real ? *real : chain.real_path.empty() ? chain.path : chain.real_path;
+  auto siblings = SiblingsOf(std::string(platform::DirectoryOf(path)), std::string(platform::BaseOf(path)));
+  if (!siblings) return siblings;
+  const bool imported = HasImported(chain);
+  std::vector<Sibling> unknown;
+  for (Sibling& sibling : *siblings) {
+    if (sibling.stat.modified_ns < alive_since_ns_ || sibling.packing == Packing::kBzip2) continue;
+    // An archive that was made since is of a file that Promtail had left behind.
+    if (imported && sibling.packing != Packing::kPlain) continue;
+    if (current != nullptr && sibling.stat.inode == current->inode && sibling.stat.device == current->device) continue;
+    if (chain.resume && chain.resume->identity.SameInode(sibling.stat)) continue;
+    auto known = IsKnown(chain, sibling);
+    if (known && !*known && sibling.packing != Packing::kPlain) known = IsArchiveOfKnown(chain, sibling);
+    if (known && !*known && sibling.packing == Packing::kPlain) known = IsCopyOfCurrent(chain, sibling);
+    if (!known) return Forward(known);
+    if (*known) continue;
+    auto file = OpenSibling(sibling);
+    if (!file) return Forward(file);
+    moved = moved || *file == nullptr;
+    if (*file == nullptr) continue;
+    sibling.file = std::move(*file);
+    unknown.push_back(std::move(sibling));
+  }
+  return unknown;
+}
+
+Status Tailer::Impl::AdoptSiblings(Chain& chain, const FileStat* current) {
+  auto unknown = UnknownSiblings(chain, current);
+  if (!unknown) return Forward(unknown);
+  if (unknown->empty()) return {};
+  // They came before the current generation. If no byte of that has been read yet it begins
+  // again after them; else it cannot wait for them, nor they for it.
+  Generation* unread = chain.current;
+  if (unread != nullptr && !EndUnread(*unread)) unread = nullptr;
+  const bool own_order = chain.current != nullptr && unread == nullptr;
+  for (Sibling& sibling : *unknown) AdoptSibling(chain, std::move(sibling), own_order);
+  if (unread != nullptr) ContinueAt(*unread, unread->file->start_offset, false);
+  return {};
+}
+
+void Tailer::Impl::AdoptSibling(Chain& chain, Sibling sibling, bool own_order) {
+  if (parts_.metrics.recovered != nullptr) parts_.metrics.recovered->Add(1);
+  Start start;
+  start.file = std::move(sibling.file);
+  start.stat = sibling.stat;
+  start.location = sibling.path;
+  start.place = Place::kAway;
+  start.packing = sibling.packing;
+  start.own_order = own_order;
+  // Promtail's position is of the file that was at the path then: the oldest of these.
+  if (HasImported(chain)) start.offset = ImportedOffset(chain, start.file, sibling.stat.size);
+  Begin(chain, std::move(start));
+}
+
+// A copy that is being made: the truncation of the original will follow.
+Result<bool> Tailer::Impl::IsCopyOfCurrent(Chain& chain, const Sibling& sibling) {
+  if (chain.current == nullptr) return false;
+  auto file = OpenSibling(sibling);
+  if (!file) return Forward(file);
+  if (*file == nullptr) return false;  // as who opens it next will see
+  return BeginsAs(*chain.current, **file);
+}
+
+// The file is (or becomes) a copy of the generation.
+Result<bool> Tailer::Impl::BeginsAs(Generation& generation, platform::File& file) {
+  const std::shared_ptr<platform::File> original = generation.source->file();
+  if (original == nullptr) return false;
+  char mine[Fingerprint::kMost], other[Fingerprint::kMost];
+  auto got = ReadFully(file, 0, mine);
+  if (!got) return Forward(got);
+  auto got_other = ReadFully(*original, 0, other);
+  if (!got_other) return Forward(got_other);
+  return *got_other >= *got && std::string_view(mine, *got) == std::string_view(other, *got);
+}
+
+}  // namespace agent::source
