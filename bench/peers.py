@@ -29,7 +29,7 @@ import time
 
 import harness
 import scenarios
-from fake_kube import FakeKube
+from fake_kube import fake_kube
 from harness import Refused, median, mib, note
 
 
@@ -188,7 +188,7 @@ PEERS = [
 
 
 def one_run(args, peer, tree, job):
-    with harness.scratch() as folder, harness.Sink(args.programs) as sink, FakeKube(tree) as kube:
+    with harness.scratch() as folder, harness.Sink(args.programs) as sink, fake_kube(tree) as kube:
         words = peer.configure(folder, tree, sink, job, kube.url)
         with harness.Process([peer.path, *words], folder / f"{peer.name}.log", cwd=folder) as process:
             try:
