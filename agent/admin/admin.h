@@ -81,6 +81,9 @@ class Server {
 
   // Listens. On an error nothing is left open.
   Status Start();
+  // Other options from the next request on; where it listens stays as it is. On the
+  // context's thread.
+  void Use(const ServerOptions& options);
   // The port in use, for port 0. Valid after Start; thread-safe then.
   uint16_t port() const;
 

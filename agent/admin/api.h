@@ -121,8 +121,14 @@ struct FileDetail {
 struct StreamDetail {
   std::string labels;  // {a="x", b="y"}
   uint64_t lines = 0;
-  uint64_t bytes = 0;
+  uint64_t bytes = 0;  // of its entries, before compression
   WallNanos last = 0;
+};
+
+// What a pod has fed within the last hour.
+struct Streams {
+  std::vector<StreamDetail> busiest;  // first; at most 50
+  uint64_t others = 0;                // that are only counted
 };
 
 struct StageCounts {
@@ -144,7 +150,7 @@ struct PodDetail {
   PodSummary summary;
   LabelMap labels;
   std::vector<FileDetail> files;
-  std::vector<StreamDetail> streams;  // the busiest first; at most 100
+  Streams streams;
   std::vector<StageCounts> stages;
   std::vector<Event> events;  // the newest first; at most 50
 };
@@ -169,6 +175,7 @@ struct Explanation {
   std::string verdict;  // one sentence
   std::vector<ExplainLink> links;  // in the order of a line's way
   std::vector<std::string> similar;  // pods with a like name, if none has this one
+  Streams streams;                   // of the pod that was found
 };
 
 // -- the loss ledger --

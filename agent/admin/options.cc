@@ -113,6 +113,13 @@ ServerOptions ServerOptions::BuiltIn() {
   return options;
 }
 
+void ServerOptions::ListenLike(const ServerOptions& other) {
+  disable = other.disable;
+  network = other.network;
+  address = other.address;
+  port = other.port;
+}
+
 bool ParseLogLevel(std::string_view text, LogLevel& out) {
   if (text == "debug") return out = LogLevel::kDebug, true;
   if (text == "info") return out = LogLevel::kInfo, true;

@@ -46,6 +46,8 @@ struct ServerOptions {
   bool log_json = false;
 
   bool operator==(const ServerOptions&) const = default;
+  // Takes where and whether to listen from `other`.
+  void ListenLike(const ServerOptions& other);
 
   static constexpr uint32_t kMostConnections = 256;
 

@@ -39,6 +39,10 @@ struct Server::Impl : internal::SessionHost, std::enable_shared_from_this<Server
       : io(context), settings(std::move(server_options)), registry(metrics_registry),
         routes(context.get_executor(), settings, source, tail), acceptor(context), deadline(context),
         connections(registry.GetGauge("tcp_connections", "Current number of accepted TCP connections.", {{"protocol", "http"}})) {
+    ShowLimit();
+  }
+
+  void ShowLimit() {
     registry.GetGauge("tcp_connections_limit", "The max number of TCP connections that can be accepted (0 means no limit).",
                       {{"protocol", "http"}})
         .Set(Limit());
@@ -68,7 +72,7 @@ struct Server::Impl : internal::SessionHost, std::enable_shared_from_this<Server
   void Closed(Session& session) override;
 
   asio::io_context& io;
-  const ServerOptions settings;
+  ServerOptions settings;
   metrics::Registry& registry;
   internal::Routes routes;
   tcp::acceptor acceptor;
@@ -244,6 +248,13 @@ Status Server::Start() {
   LogInfo("server listening", {{"addr", local.address().to_string()}, {"port", static_cast<int>(local.port())}});
   impl_->Accept();
   return {};
+}
+
+void Server::Use(const ServerOptions& options) {
+  ServerOptions fresh = options;
+  fresh.ListenLike(impl_->settings);
+  impl_->settings = std::move(fresh);
+  impl_->ShowLimit();
 }
 
 uint16_t Server::port() const { return impl_->bound_port; }

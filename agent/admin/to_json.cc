@@ -104,6 +104,14 @@ void Write(Json& json, const FileDetail& file) {
       .EndObject();
 }
 
+void Write(Json& json, const Streams& streams) {
+  json.ListOf("streams", streams.busiest, [&](const StreamDetail& stream) {
+    json.Object().Field("labels", stream.labels).Field("lines", stream.lines).Field("bytes", stream.bytes);
+    json.Time("last", stream.last).EndObject();
+  });
+  json.Field("other_streams", streams.others);
+}
+
 void Write(Json& json, const LossRow& row) {
   json.Field("reason", row.reason)
       .Field("text", row.text)
@@ -191,10 +199,7 @@ std::string ToJson(const PodDetail& detail, WallNanos now) {
   Write(json.Key("summary"), detail.summary);
   json.Field("labels", detail.labels);
   json.ListOf("files", detail.files, [&](const FileDetail& file) { Write(json, file); });
-  json.ListOf("streams", detail.streams, [&](const StreamDetail& stream) {
-    json.Object().Field("labels", stream.labels).Field("lines", stream.lines).Field("bytes", stream.bytes);
-    json.Time("last", stream.last).EndObject();
-  });
+  Write(json, detail.streams);
   json.ListOf("stages", detail.stages, [&](const StageCounts& stage) {
     json.Object().Field("place", stage.place).Field("stage", stage.stage).Field("dropped", stage.dropped);
     json.Field("failed", stage.failed).Field("reason", stage.reason).EndObject();
@@ -220,6 +225,7 @@ std::string ToJson(const Explanation& explanation) {
     json.Field("advice", link.advice).EndObject();
   });
   json.ListOf("similar", explanation.similar, [&](const std::string& name) { json.Value(name); });
+  Write(json, explanation.streams);
   return json.EndObject().Take();
 }
 

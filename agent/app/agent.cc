@@ -11,6 +11,7 @@
 #include "agent/app/internal/guard_keeper.h"
 #include "agent/app/internal/lane_options.h"
 #include "agent/app/internal/lane_thread.h"
+#include "agent/app/internal/lookout.h"
 #include "agent/app/internal/net_thread.h"
 #include "agent/app/internal/pushers.h"
 #include "agent/app/internal/signals.h"
@@ -115,6 +116,7 @@ struct Agent::Impl {
   std::unique_ptr<Targets> targets;
   std::unique_ptr<GuardKeeper> guard;
   std::unique_ptr<Reloader> reloader;
+  std::unique_ptr<Lookout> lookout;
   std::unique_ptr<runtime::Watch> events;
   std::unique_ptr<runtime::Timer> events_timer;  // a rush of events: look again later
   std::unique_ptr<runtime::Timer> tailer_timer;
@@ -146,12 +148,14 @@ void Agent::Impl::RunTailer() {
   targets->Tick(now);
   guard->Tick(now);
   reloader->Tick(now);
+  lookout->Tick(now);
   ArmTimer();
   longest_turn = std::max(longest_turn, clock.Now() - now);
 }
 
 void Agent::Impl::ArmTimer() {
-  tailer_timer->At(std::min({tailer->NextDeadline(), targets->NextDeadline(), guard->NextDeadline(), reloader->NextDeadline()}));
+  tailer_timer->At(std::min({tailer->NextDeadline(), targets->NextDeadline(), guard->NextDeadline(), reloader->NextDeadline(),
+                             lookout->NextDeadline()}));
 }
 
 void Agent::Impl::RunEvents() {
@@ -180,6 +184,9 @@ Status Agent::Impl::Follow(const Settings& old, const std::shared_ptr<const Sett
   observer->Reconfigure(fresh->clients, fresh->limits, old.limits);
   for (uint32_t i = 0; i < lanes.size(); ++i) lanes[i]->lane().Reconfigure(LaneOptionsOf(*fresh, i, clients_number));
   tailer->Reconfigure(fresh->tail);
+  positions->set_sync_period(fresh->positions.sync_period);
+  if (admin != nullptr) admin->Use(fresh->server);
+  if (self_metrics != nullptr) self_metrics->set_per_path(fresh->server.per_path_metrics);
   if (Status used = targets->Use(fresh, std::move(pods), clock.Now()); !used) {
     LogError("a part of the new configuration cannot be used; the rest is", {{"err", used.error().what}});
   }
@@ -216,6 +223,7 @@ Status Agent::Impl::StartTailer() {
   reloader = std::make_unique<Reloader>(
       line, first_settings, registry, clock, platform::RealFs(),
       [this](const Settings& old, const std::shared_ptr<const Settings>& fresh) { return Follow(old, fresh); });
+  lookout = std::make_unique<Lookout>(*tailer, *targets, tallies, clock.Now());
   events_timer = std::make_unique<runtime::Timer>(io, [this] { RunEvents(); });
   tailer_timer = std::make_unique<runtime::Timer>(io, [this] { RunTailer(); });
   io.Post([this] {
@@ -284,11 +292,9 @@ Status Agent::Impl::Start() {
   for (uint32_t i = 0; i < static_cast<uint32_t>(line.lanes); ++i) {
     lanes.push_back(std::make_unique<LaneThread>(LaneOptionsOf(*settings, i, 0), budget, *pushers, *observer, clock));
   }
-  if (settings->limits.loss_marker) {
-    observer->AnnounceLosses([this](LabelMap labels, std::string text) {
-      lanes[0]->lane().Announce(std::move(labels), std::move(text));
-    });
-  }
+  observer->AnnounceLosses([this](LabelMap labels, std::string text) {
+    lanes[0]->lane().Announce(std::move(labels), std::move(text));
+  });
   router.Use(lanes);
   deliveries.Use(lanes);
   if (Status tailing = StartTailer(); !tailing) return tailing;

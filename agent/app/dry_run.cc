@@ -1,24 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/app/dry_run.h"
 
+#include <algorithm>
 #include <filesystem>
-#include <set>
+#include <optional>
 
-#include "agent/app/internal/file_bytes.h"
+#include "agent/app/dry_guard.h"
 #include "agent/app/internal/forecast.h"
 #include "agent/app/internal/printer.h"
-#include "agent/flow/lane.h"
+#include "agent/app/origins.h"
+#include "agent/app/pipeline_run.h"
 #include "agent/kube/pod_path.h"
 #include "agent/platform/clock.h"
-#include "agent/platform/glob.h"
 
 namespace agent::app {
 namespace {
-
-class NoPush final : public PushSink {
- public:
-  void Send(std::unique_ptr<PushBatch>) override {}
-};
 
 // The format of a file by its first whole line.
 stage::LineFormat GuessFormat(ByteSource& bytes) {
@@ -51,131 +47,69 @@ std::shared_ptr<const stage::PipelinePlan> FormatOnly(stage::LineFormat format) 
   return plan;
 }
 
-// The scrape config whose __path__ covers the file; else the first.
-size_t ScrapeFor(const Settings& settings, const std::string& path, std::vector<DiscoveredTarget>& targets,
-                 LabelMap& labels, bool& filename) {
-  filename = true;
-  for (size_t i = 0; i < settings.scrapes.size(); ++i) {
-    const ScrapeConfig& scrape = settings.scrapes[i];
-    std::vector<TargetOrFailure> made;
-    targets = scrape.static_targets;
-    for (const DiscoveredTarget& target : targets) {
-      made.push_back(MakeTarget(scrape, static_cast<uint32_t>(i), target, settings.host_name));
-    }
-    const auto pod = kube::ParsePodPath(path);
-    if (!scrape.kubernetes.empty() && pod) {
-      // The API is not asked: labels are those that the path gives.
-      DiscoveredTarget found{kube::MetaLabels(*pod, settings.node_name)};
-      if (scrape.pod_logs.enabled) {
-        found.labels.merge(kube::DefaultLabels(*pod, settings.node_name));
-        found.labels["__path__"] = path;
-      }
-      const TargetOrFailure one = MakeTarget(scrape, static_cast<uint32_t>(i), found, settings.host_name);
-      if (one.target != nullptr) {
-        labels = one.target->labels;
-        filename = !scrape.pod_logs.enabled;
-        return i;
-      }
-    }
-    if (scrape.pod_logs.enabled && scrape.kubernetes.empty() && pod) {
-      TargetOrFailure pods;
-      pods.target = MakePodLogsTarget(scrape, static_cast<uint32_t>(i), settings.node_name);
-      std::string why;
-      if (pods.target->resolve(path, labels, why)) {
-        filename = false;
-        return i;
-      }
-    }
-    for (const TargetOrFailure& one : made) {
-      if (one.target == nullptr) continue;
-      const auto glob = platform::Glob::Parse(one.target->path);
-      if (!glob || !glob->Matches(path)) continue;
-      labels = one.target->labels;
-      return i;
-    }
-  }
-  return 0;
-}
-
-struct Input {
-  std::shared_ptr<TailedFile> file;
-  std::shared_ptr<const stage::PipelinePlan> plan;
-};
-
-Result<Input> OpenInput(const std::string& path, uint64_t id, const CommandLine& line, const Settings* settings) {
-  auto bytes = OpenForDryRun(path);
+Result<RunInput> OpenInput(const std::string& path, const CommandLine& line, const Settings* settings,
+                           const Origins* origins) {
+  auto bytes = OpenForRun(path);
   if (!bytes) return Forward(bytes);
-  Input input;
-  input.file = std::make_shared<TailedFile>();
-  TailedFile& file = *input.file;
-  file.id = file.chain = id;
-  file.path = path == "-" ? path : std::filesystem::absolute(path).lexically_normal().string();
-  auto target = std::make_shared<Target>();
-  bool filename = true;
+  RunInput input;
+  input.path = path == "-" ? path : std::filesystem::absolute(path).lexically_normal().string();
+  const auto pod = kube::ParsePodPath(input.path);
   if (settings != nullptr && !settings->scrapes.empty()) {
-    std::vector<DiscoveredTarget> targets;
-    const size_t scrape = ScrapeFor(*settings, file.path, targets, file.labels, filename);
-    input.plan = settings->scrapes[scrape].pipeline;
-    target->job = settings->scrapes[scrape].job;
+    std::string why;
+    std::optional<PathOrigin> origin = origins->Find(input.path, why);
+    // A file that no scrape config reads is shown as the first would.
+    if (!origin) origin = PathOrigin{0, {{"filename", input.path}}};
+    const ScrapeConfig& scrape = settings->scrapes[origin->scrape];
+    input.plan = scrape.pipeline;
+    input.job = scrape.job;
+    input.labels = std::move(origin->labels);
   } else {
     input.plan = FormatOnly(GuessFormat(**bytes));
-    if (const auto pod = kube::ParsePodPath(file.path)) {
-      file.labels = kube::DefaultLabels(*pod, line.node_name);
-      filename = false;
+    if (pod) {
+      input.labels = kube::DefaultLabels(*pod, line.node_name);
+    } else {
+      input.labels["filename"] = input.path;
     }
   }
   if (path == "-") {
-    file.labels.emplace("job", "stdin");
-  } else if (filename) {
-    file.labels["filename"] = file.path;
+    input.labels.erase("filename");
+    input.labels.emplace("job", "stdin");
   }
-  target->pipeline = static_cast<uint32_t>(id - 1);
-  target->labels = file.labels;
-  file.target = target;
-  file.bytes = std::move(*bytes);
-  file.finished = true;
+  input.bytes = std::move(*bytes);
   return input;
 }
 
 }  // namespace
 
 int DryRunFiles(const CommandLine& line, const Settings* settings, const DryRunOutput& output) {
-  std::vector<Input> inputs;
+  std::vector<RunInput> inputs;
+  std::optional<Origins> origins;
+  if (settings != nullptr) origins.emplace(*settings);
   int exit_code = 0;
+  Plans plans;
   for (const std::string& path : line.files) {
-    auto input = OpenInput(path, inputs.size() + 1, line, settings);
+    auto input = OpenInput(path, line, settings, origins ? &*origins : nullptr);
     if (input) {
+      if (std::ranges::find(plans, input->plan) == plans.end()) plans.push_back(input->plan);
       inputs.push_back(std::move(*input));
     } else {
       std::fprintf(stderr, "%s\n", input.error().what.c_str());
       exit_code = 1;
     }
   }
-  flow::LaneOptions options;
-  for (const Input& input : inputs) options.pipelines.push_back(input.plan);
-  ByteBudget budget(line.memory_limit);
-  NoPush push;
-  Printer printer(output, line.output == "json");
-  Forecast forecast(settings == nullptr ? label::PolicyOptions() : settings->limits.policy);
+  const label::PolicyOptions policy = settings == nullptr ? label::PolicyOptions() : settings->limits.policy;
+  DryGuard guard(policy, DryGuard::Time::kOneMoment);
+  Printer printer(output, line.output == "json", guard);
+  Forecast forecast(policy, guard);
   flow::Observer& observer = line.cardinality ? static_cast<flow::Observer&>(forecast) : printer;
-  flow::Lane lane(options, budget, push, observer, [] {});
-  Clock& clock = SystemClock();
-  for (const Input& input : inputs) lane.Add(input.file);
-  const auto run = [&] {
-    while (lane.RunOnce(clock.Now(), clock.Wall())) {
-    }
-  };
-  run();
-  lane.Stop(true);
-  run();
+  PipelineRun run(std::move(inputs), observer, line.memory_limit);
+  run.Finish(SystemClock().Now(), SystemClock().Wall());
   if (line.cardinality) {
-    const std::string text = line.output == "json" ? forecast.Json(lane.stats()) : forecast.Text(lane.stats());
+    const std::string text = line.output == "json" ? forecast.Json(run.stats()) : forecast.Text(run.stats());
     std::fwrite(text.data(), 1, text.size(), output.out);
-    return exit_code;
+  } else {
+    printer.Summary(run.stats(), plans);
   }
-  std::set<const stage::PipelinePlan*> seen;
-  std::erase_if(options.pipelines, [&](const auto& plan) { return !seen.insert(plan.get()).second; });
-  printer.Summary(lane.stats(), options.pipelines);
   return exit_code;
 }
 

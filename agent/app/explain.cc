@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <set>
 
+#include "agent/app/origins.h"
 #include "agent/app/status.h"
 #include "agent/kube/pod_path.h"
 #include "agent/platform/glob.h"
@@ -47,13 +48,6 @@ std::string Ago(WallNanos then, WallNanos now) {
 }
 
 std::string Lines(uint64_t count) { return fmt::format("{} {}", count, count == 1 ? "line" : "lines"); }
-
-// The folder of a glob that has no wildcard in it yet.
-std::string FixedFolder(const std::string& glob) {
-  const size_t wild = glob.find_first_of("*?[{");
-  const size_t slash = glob.rfind('/', wild);
-  return slash == std::string::npos || slash == 0 ? "/" : glob.substr(0, slash);
-}
 
 }  // namespace
 
@@ -261,6 +255,7 @@ admin::Explanation AgentStatus::MakeExplanation(const admin::ExplainQuery& query
     }
   } else {
     out.pod = pod->summary.id;
+    out.streams = StreamsOf(pod->summary.id);
     if (!query.container.empty()) {
       std::erase_if(pod->files, [&](const auto& file) { return file.container != query.container; });
     }

@@ -212,7 +212,8 @@ int RunStdin(const CommandLine& line, const Settings& settings, metrics::Registr
     LogWarn("too many scrape configs for standard input; the first is used", {{"skipped", settings.scrapes.size() - 1}});
   }
   if (!line.dry_run) return PushStdin(line, settings, registry);
-  Printer printer(output, line.output == "json");
+  DryGuard guard(settings.limits.policy, DryGuard::Time::kReal);
+  Printer printer(output, line.output == "json", guard);
   NoPush push;
   Foreground foreground(StdinLane(settings), line.memory_limit, push, printer);
   ReadStdin(foreground, StdinFile(settings));
@@ -228,7 +229,8 @@ int WatchFiles(const CommandLine& line, const Settings& settings, metrics::Regis
     std::fputs("a dry run asks no cluster for pods; name the log files: agent --dry-run /var/log/pods/.../0.log\n", stderr);
     return 1;
   }
-  Printer printer(output, line.output == "json");
+  DryGuard guard(settings.limits.policy, DryGuard::Time::kReal);
+  Printer printer(output, line.output == "json", guard);
   NoPush push;
   NoLosses losses;
   flow::LaneOptions options;

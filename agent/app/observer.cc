@@ -50,6 +50,7 @@ AgentObserver::AgentObserver(Ledger& ledger, metrics::Registry& registry, Clock&
       delivery_seconds_(registry.GetHistogram("sluice_delivery_seconds",
                                               "From the first entry of a batch to Loki having stored it", {},
                                               {.05, .1, .25, .5, 1, 1.1, 1.5, 2, 5, 10, 30, 60, 300})),
+      loss_marker_(limits.loss_marker),
       policy_(limits.policy, lanes, registry,
               [this](const Record& record, std::string_view reason) {
                 Drop(record, reason, "limits_config.cardinality or max_active_streams");
@@ -84,6 +85,7 @@ void AgentObserver::Reconfigure(const std::vector<push::ClientOptions>& clients,
                                 const Limits& before) {
   UseNames(clients);
   if (!(limits.share == before.share)) UseShares(limits.share);
+  loss_marker_.store(limits.loss_marker, std::memory_order_relaxed);
   policy_.Reconfigure(limits.policy, clock_.Wall(), clock_.Now());
 }
 
@@ -156,7 +158,7 @@ void AgentObserver::Lost(const source::Loss& loss) {
   const std::string pod = loss.file != nullptr ? PodOfFile(*loss.file) : loss.path;
   const auto said =
       ledger_.Lose(pod, source::NameOf(loss.reason), 0, loss.bytes, loss.path, false, clock_.Now(), clock_.Wall());
-  if (!said || announce_ == nullptr || loss.file == nullptr) return;
+  if (!said || announce_ == nullptr || loss.file == nullptr || !loss_marker_.load(std::memory_order_relaxed)) return;
   announce_(loss.file->labels, "sluice: " + std::to_string(said->bytes) + " bytes of " + loss.path +
                                    " were lost before they were read (" + source::NameOf(loss.reason) + ")");
 }

@@ -38,7 +38,8 @@ class AgentObserver final : public flow::Observer, public source::LossObserver {
   void Abandoned(const TailedFile& file, uint64_t unread) override;
   void Lost(const source::Loss& loss) override;
 
-  // Where an entry about a loss goes (limits_config.loss_marker); before the threads start.
+  // Where an entry about a loss goes, while limits_config.loss_marker is set; before the
+  // threads start.
   void AnnounceLosses(std::function<void(LabelMap, std::string)> announce) { announce_ = std::move(announce); }
 
   // Wall time of the last batch that Loki stored; 0 = none yet.
@@ -72,6 +73,7 @@ class AgentObserver final : public flow::Observer, public source::LossObserver {
   std::atomic<const Names*> clients_{nullptr};
   std::function<void(LabelMap, std::string)> announce_;
   metrics::Histogram& delivery_seconds_;
+  std::atomic<bool> loss_marker_;
   label::Policy policy_;
   std::atomic<label::Shares*> shares_{nullptr};
   admin::TailHub tail_;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Runs bytes through pipelines in the program's own lane, with nothing behind it: for
-// `agent test` and `agent replay`. What comes out goes to the caller's observer.
+// `agent --dry-run FILE`, `agent test` and `agent replay`. What comes out goes to the
+// caller's observer.
 // Runs on the calling thread; time is the caller's.
 #pragma once
 
@@ -26,8 +27,10 @@ struct RunInput {
 
 class PipelineRun {
  public:
+  static constexpr uint64_t kMemory = 256 * 1024 * 1024;
+
   // `observer` outlives the run.
-  PipelineRun(std::vector<RunInput> inputs, flow::Observer& observer);
+  PipelineRun(std::vector<RunInput> inputs, flow::Observer& observer, uint64_t memory = kMemory);
   ~PipelineRun();
   PipelineRun(const PipelineRun&) = delete;
   PipelineRun& operator=(const PipelineRun&) = delete;
@@ -59,18 +62,7 @@ class TextSource final : public ByteSource {
   std::string text_;
 };
 
-// A file, read in place.
+// A file, read in place; "-" is standard input.
 Result<std::unique_ptr<ByteSource>> OpenForRun(const std::string& path);
-
-// Which scrape config reads a path, and the labels that its lines start with.
-struct PathOrigin {
-  size_t scrape = 0;
-  LabelMap labels;
-};
-// False: none does; `why` says it.
-bool FindOrigin(const Settings& settings, const std::string& path, PathOrigin& origin, std::string& why);
-
-// The folders that the configuration's paths begin with.
-std::vector<std::string> FixedFolders(const Settings& settings);
 
 }  // namespace agent::app

@@ -2,6 +2,8 @@
 #include "agent/app/reload.h"
 
 #include <algorithm>
+#include <array>
+#include <string>
 
 #include "agent/core/log.h"
 
@@ -35,6 +37,24 @@ ScrapeConfig Retired(const ScrapeConfig& old) {
   retired.unpacking = old.unpacking;
   retired.retired = true;
   return retired;
+}
+
+// The key of `fresh` that only a restart can follow, in a sentence; empty: none.
+std::string WhatCannotChange(const Settings& old, const Settings& fresh) {
+  const auto on_off = [](bool on) { return std::string(on ? "true" : "false"); };
+  const std::array<std::array<std::string, 3>, 5> keys = {{
+      {"server.disable", on_off(old.server.disable), on_off(fresh.server.disable)},
+      {"server.http_listen_network", old.server.network, fresh.server.network},
+      {"server.http_listen_address", old.server.address, fresh.server.address},
+      {"server.http_listen_port", std::to_string(old.server.port), std::to_string(fresh.server.port)},
+      {"positions.filename", old.positions.filename, fresh.positions.filename},
+  }};
+  for (const auto& [key, before, after] : keys) {
+    if (before == after) continue;
+    return key + " cannot change while the agent runs (from \"" + before + "\" to \"" + after +
+           "\"): restart the agent, or put the old value back";
+  }
+  return {};
 }
 
 }  // namespace
@@ -104,20 +124,6 @@ Status Reloader::Refuse(std::string what) {
   return Fail(Code::kConfig, last_error_);
 }
 
-void Reloader::WarnOfRest(const Settings& old, const Settings& fresh) const {
-  admin::ServerOptions server = fresh.server;
-  server.log_level = old.server.log_level;
-  server.log_json = old.server.log_json;
-  const char* after = "takes effect after a restart";
-  if (!(server == old.server)) LogWarn("a change of the configuration needs a restart", {{"key", "server"}, {"note", after}});
-  if (fresh.limits.loss_marker != old.limits.loss_marker) {
-    LogWarn("a change of the configuration needs a restart", {{"key", "limits_config.loss_marker"}, {"note", after}});
-  }
-  if (!(fresh.positions == old.positions)) {
-    LogWarn("a change of the configuration needs a restart", {{"key", "positions"}, {"note", after}});
-  }
-}
-
 Status Reloader::Reload(const char* why) {
   Diagnostics diagnostics;
   auto fresh = std::make_shared<Settings>(LoadSettings(line_, true, diagnostics, registry_));
@@ -131,9 +137,9 @@ Status Reloader::Reload(const char* why) {
   for (const Diagnostic& warning : diagnostics.all()) {
     LogWarn("configuration", {{"key", warning.key}, {"line", warning.place.line}, {"warning", warning.message}});
   }
+  if (std::string what = WhatCannotChange(*current_, *fresh); !what.empty()) return Refuse(std::move(what));
   ArrangeLike(*current_, *fresh);
   if (Status applied = apply_(*current_, fresh); !applied) return Refuse(applied.error().what);
-  WarnOfRest(*current_, *fresh);
   SetLogLevel(fresh->server.log_level);
   SetLogJson(fresh->server.log_json);
   current_ = fresh;

@@ -7,8 +7,8 @@
 // pipeline and what the pipeline holds. A job that changed goes on at the same byte with
 // the new pipeline. One that is gone is read to its present end. Clients that changed
 // take over what the old ones could not deliver (internal/pushers.h).
-// The `server` block (but for the log's level and format) and `positions` need a restart;
-// a warning says so.
+// Where the server listens and which file keeps positions cannot change: a text that asks
+// for it is refused, naming the key.
 //
 // The file is looked at every kLookEvery by name, so that a symlink that is swapped
 // (Kubernetes' ..data) counts as a change; only another text is loaded. Files of secrets
@@ -66,7 +66,6 @@ class Reloader {
     bool operator==(const Look&) const = default;
   };
   Look LookAtFile() const;
-  void WarnOfRest(const Settings& old, const Settings& fresh) const;
   Status Refuse(std::string what);
 
   const CommandLine& line_;

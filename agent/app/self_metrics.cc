@@ -49,7 +49,9 @@ SelfMetrics::SelfMetrics(SelfMetricsParts parts)
       positions_age_(parts_.registry.GetGauge("sluice_positions_age_seconds", "Since positions were saved last.")),
       lag_bytes_(parts_.registry.GetGauge("sluice_lag_bytes", "Bytes of files that are not settled yet.")),
       lag_seconds_(parts_.registry.GetGauge("sluice_lag_seconds",
-                                            "How long the oldest byte that is not settled has waited, at least.")) {
+                                            "How long the oldest byte that is not settled has waited, at least.")),
+      silenced_pods_(parts_.registry.GetGauge("sluice_silenced_pods",
+                                              "Pods of which every line was dropped by stages or limits.")) {
   metrics::Registry& r = parts_.registry;
   using Stats = flow::LaneStats;
   mirrors_ = {
@@ -123,6 +125,7 @@ void SelfMetrics::CollectFiles() {
   parts_.lag.EndOfRound();
   lag_bytes_.Set(static_cast<double>(all.bytes));
   lag_seconds_.Set(all.seconds);
+  silenced_pods_.Set(static_cast<double>(parts_.tallies.Silenced()));
   wanted_.clear();
   if (parts_.per_path) {
     CollectPaths(files);

@@ -44,6 +44,8 @@ class SelfMetrics {
   SelfMetrics(const SelfMetrics&) = delete;
   SelfMetrics& operator=(const SelfMetrics&) = delete;
 
+  void set_per_path(bool on) { parts_.per_path = on; }
+
  private:
   static constexpr size_t kMostUnreadable = 20;  // series of files that cannot be read
 
@@ -71,6 +73,7 @@ class SelfMetrics {
   metrics::Gauge& positions_age_;
   metrics::Gauge& lag_bytes_;
   metrics::Gauge& lag_seconds_;
+  metrics::Gauge& silenced_pods_;
   std::set<std::string> shown_;   // paths with series
   std::set<std::string> wanted_;  // of this scrape
   std::shared_ptr<void> collector_;

@@ -53,6 +53,7 @@ void AgentStatus::Pod(std::string id, admin::Reply<admin::PodDetail> reply) {
     for (admin::PodDetail& pod : MakePods()) {
       if (pod.summary.id != id) continue;
       AddStages(pod);
+      pod.streams = StreamsOf(pod.summary.id);
       return reply(std::move(pod));
     }
     reply({});

@@ -99,6 +99,7 @@ class AgentStatus final : public admin::AdminSource {
   void AddTally(admin::PodDetail& pod) const;
   void AddLedger(std::map<std::string, admin::PodDetail>& pods) const;
   void AddStages(admin::PodDetail& pod) const;
+  admin::Streams StreamsOf(const std::string& pod) const;
   admin::Ledger MakeLedger() const;
   admin::Cardinality MakeCardinality() const;
   const Settings& settings() const { return *parts_.reloader.current(); }

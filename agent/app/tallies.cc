@@ -54,6 +54,10 @@ std::map<std::string, Tallies::Sums> Tallies::Groups() const {
   return sums;
 }
 
+size_t Tallies::Silenced() const {
+  return static_cast<size_t>(std::ranges::count_if(pods_, [](const auto& entry) { return entry.second.tally->silenced(); }));
+}
+
 void Tallies::Sweep() {
   std::erase_if(pods_, [this](const auto& entry) {
     const Pod& pod = entry.second;

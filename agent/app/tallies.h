@@ -41,6 +41,8 @@ class Tallies {
   std::shared_ptr<const Tally> Find(const std::string& pod) const;
   // By group, those of pods that are gone included.
   std::map<std::string, Sums> Groups() const;
+  // Pods of which lines were read and every one was dropped.
+  size_t Silenced() const;
   // Adds tallies that no file uses any more to their groups.
   void Sweep();
 

@@ -105,6 +105,7 @@ void AgentStatus::AddTally(admin::PodDetail& pod) const {
   counts.lines_in = tally->lines_read.load(std::memory_order_relaxed);
   counts.lines_dropped = tally->lines_dropped.load(std::memory_order_relaxed);
   counts.bytes_sent = tally->bytes_out.load(std::memory_order_relaxed);
+  pod.summary.streams = tally->streams.Count(parts_.clock.Now());
   pod.summary.last_read = tally->last_read.load(std::memory_order_relaxed);
   pod.summary.last_accepted = tally->last_stored.load(std::memory_order_relaxed);
   // What is on its way is not sent yet; how much of it Loki has is known when all is.
@@ -125,7 +126,12 @@ void AgentStatus::AddTally(admin::PodDetail& pod) const {
 
 void AgentStatus::AddLedger(std::map<std::string, admin::PodDetail>& pods) const {
   for (const Ledger::Row& row : parts_.ledger.Rows()) {
-    const auto found = pods.find(row.pod);
+    auto found = pods.find(row.pod);
+    if (found == pods.end() && row.pod.starts_with('/')) {  // lost before it was opened: only its path is known
+      found = std::ranges::find_if(pods, [&](const auto& pod) {
+        return std::ranges::find(pod.second.files, row.pod, &admin::FileDetail::path) != pod.second.files.end();
+      });
+    }
     if (found == pods.end()) continue;
     admin::PodDetail& pod = found->second;
     const std::string text = row.reason + ": " + row.detail;
@@ -156,6 +162,24 @@ void AgentStatus::AddStages(admin::PodDetail& pod) const {
                             .reason = drop->reason});
     }
   }
+}
+
+admin::Streams AgentStatus::StreamsOf(const std::string& pod) const {
+  admin::Streams out;
+  const std::shared_ptr<const Tally> tally = parts_.tallies.Find(pod);
+  if (tally == nullptr) return out;
+  const MonoTime now = parts_.clock.Now();
+  const WallNanos wall = parts_.clock.Wall();
+  for (const StreamList::Row& row : tally->streams.Named(now, out.others)) {
+    out.busiest.push_back({.labels = row.use->labels,
+                           .lines = row.use->lines.load(std::memory_order_relaxed),
+                           .bytes = row.use->bytes.load(std::memory_order_relaxed),
+                           .last = wall - (now - row.last).count()});
+  }
+  std::ranges::sort(out.busiest, [](const auto& a, const auto& b) {
+    return a.bytes != b.bytes ? a.bytes > b.bytes : a.labels < b.labels;
+  });
+  return out;
 }
 
 AgentStatus::PodNumbers AgentStatus::NumbersOf(const admin::PodDetail& pod) const {

@@ -4,11 +4,13 @@
 #include <algorithm>
 #include <functional>
 #include <unordered_map>
+#include <utility>
 
 #include "agent/batch/internal/buffers.h"
 #include "agent/batch/internal/encode.h"
 #include "agent/batch/internal/wire.h"
 #include "agent/core/check.h"
+#include "agent/model/stream_list.h"
 
 namespace agent::batch {
 namespace {
@@ -24,6 +26,9 @@ struct Stream {
   Buffer entries;
   size_t hint = 0;  // bytes of the last batch
   bool used = false;  // since the last ForgetIdleStreams
+  uint64_t lines = 0;  // since the last Close, whole runs of them
+  std::shared_ptr<StreamUse> use;  // null: no pod lists it
+  const Tally* listed = nullptr;   // which knows of the stream since the last Close
 };
 
 // What goes out in one sequence: a tenant's shard, with its open batch.
@@ -36,7 +41,7 @@ struct Group {
   uint32_t entries = 0;
   std::vector<Stream*> streams;  // with entries in the open batch
   std::vector<std::shared_ptr<TailedFile>> files;
-  std::unordered_map<std::string, std::unique_ptr<Stream>> by_labels;
+  std::unordered_map<std::string_view, std::unique_ptr<Stream>> by_labels;  // by Stream::labels
 };
 
 }  // namespace
@@ -57,6 +62,7 @@ struct Batcher::Impl {
 
   Stream& StreamOf(const LabelSet* set);
   Stream& MakeStream(const LabelSet* set);
+  void List(Stream& stream, const Record& record, MonoTime now);
   void AddOne(const Record& record, Stream& stream, MonoTime now);
   void Open(Group& group, MonoTime now);
   void Close(Group& group);
@@ -104,13 +110,23 @@ Stream& Batcher::Impl::MakeStream(const LabelSet* set) {
     (*found)->tenant = tenant;
     (*found)->shard = shard;
   }
-  std::unique_ptr<Stream>& stream = (*found)->by_labels[text];
-  if (stream == nullptr) {
-    stream = std::make_unique<Stream>();
-    stream->group = found->get();
-    stream->labels = std::move(text);
-  }
-  return *stream;
+  const auto known_stream = (*found)->by_labels.find(text);
+  if (known_stream != (*found)->by_labels.end()) return *known_stream->second;
+  auto stream = std::make_unique<Stream>();
+  stream->group = found->get();
+  stream->labels = std::move(text);
+  Stream& made = *stream;
+  (*found)->by_labels.emplace(made.labels, std::move(stream));
+  return made;
+}
+
+// Tells the record's pod that it feeds the stream, once per batch.
+void Batcher::Impl::List(Stream& stream, const Record& record, MonoTime now) {
+  Tally* const tally = record.origin.file == nullptr ? nullptr : record.origin.file->tally.get();
+  if (tally == nullptr || tally == stream.listed) return;
+  stream.listed = tally;
+  if (stream.use == nullptr) stream.use = std::make_shared<StreamUse>(stream.labels);
+  stream.use = tally->streams.Join(std::move(stream.use), now);
 }
 
 void Batcher::Impl::SyncBudget() {
@@ -202,6 +218,11 @@ void Batcher::Impl::Close(Group& group) {
   uint64_t released = 0;
   for (Stream* stream : group.streams) {
     released += stream->entries.size();
+    if (stream->use != nullptr) {
+      stream->use->lines.fetch_add(std::exchange(stream->lines, 0), std::memory_order_relaxed);
+      stream->use->bytes.fetch_add(stream->entries.size(), std::memory_order_relaxed);
+      stream->listed = nullptr;
+    }
     stream->hint = stream->entries.size();
     pool.Recycle(stream->entries);
   }
@@ -235,13 +256,18 @@ Batcher::~Batcher() { impl_->budget.Give(impl_->leased_open); }
 void Batcher::Add(const std::vector<Record*>& records, MonoTime now) {
   const LabelSet* last_set = nullptr;
   Stream* stream = nullptr;
-  for (const Record* record : records) {
-    if (record->labels != last_set) {
-      last_set = record->labels;
+  auto run = records.begin();  // of one stream
+  for (auto record = records.begin(); record != records.end(); ++record) {
+    if ((*record)->labels != last_set) {
+      if (stream != nullptr) stream->lines += static_cast<uint64_t>(record - run);
+      run = record;
+      last_set = (*record)->labels;
       stream = &impl_->StreamOf(last_set);
+      if (impl_->options.list_streams) impl_->List(*stream, **record, now);
     }
-    impl_->AddOne(*record, *stream, now);
+    impl_->AddOne(**record, *stream, now);
   }
+  if (stream != nullptr) stream->lines += static_cast<uint64_t>(records.end() - run);
   impl_->SyncBudget();
 }
 

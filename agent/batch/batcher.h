@@ -35,6 +35,7 @@ struct BatcherOptions {
   bool max_line_size_truncate = false;
   uint32_t max_streams = 0;      // per batch; 0 = off
   uint32_t shards = 1;           // streams are spread over this many ordered sequences
+  bool list_streams = false;     // in the tallies of the files that feed them
 };
 
 // What the batcher refuses or changes by its limits; called per such record.

@@ -109,6 +109,23 @@ std::string LabelsText(const JsonValue* labels) {
   return out + "}";
 }
 
+// The streams that a pod has fed.
+void PrintStreams(const JsonValue& explanation) {
+  const JsonValue::Items streams = ItemsOf(explanation, "streams");
+  if (streams.size == 0) return;
+  std::printf("\nStreams of the last hour:\n");
+  Table table;
+  table.Row({" ", "LINES", "BYTES", "LAST", "LABELS"});
+  for (const JsonValue& stream : streams) {
+    table.Row({" ", std::to_string(NumberOf(stream, "lines")), std::to_string(NumberOf(stream, "bytes")),
+               std::string(TextOf(stream, "last")), std::string(TextOf(stream, "labels"))});
+  }
+  table.Print();
+  if (const uint64_t others = NumberOf(explanation, "other_streams"); others > 0) {
+    std::printf("   and %llu more\n", static_cast<unsigned long long>(others));
+  }
+}
+
 }  // namespace
 
 int Explain(const Words& words) {
@@ -129,6 +146,7 @@ int Explain(const Words& words) {
     std::printf("  %s  %-10s %s\n", MarkOf(TextOf(link, "state")), std::string(TextOf(link, "name")).c_str(),
                 std::string(TextOf(link, "text")).c_str());
   }
+  PrintStreams(call.root);
   const JsonValue::Items similar = ItemsOf(call.root, "similar");
   if (similar.size > 0) std::printf("\nPods with a like name:\n");
   for (const JsonValue& name : similar) std::printf("  %s\n", std::string(Text(&name)).c_str());

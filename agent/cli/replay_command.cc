@@ -8,9 +8,12 @@
 #include <filesystem>
 #include <functional>
 #include <map>
+#include <optional>
 #include <set>
 #include <unordered_map>
 
+#include "agent/app/dry_guard.h"
+#include "agent/app/origins.h"
 #include "agent/app/pipeline_run.h"
 #include "agent/cli/internal/commands.h"
 #include "agent/cli/internal/options.h"
@@ -49,13 +52,17 @@ struct Outcome {
   std::vector<std::pair<std::string, std::string>> unread;  // files that nothing reads, and why
   // By the file and where the record begins in it, which no configuration changes.
   std::map<std::pair<std::string, uint64_t>, Trace> traces;
-  uint64_t label_budget = 0;
+  std::string guard;       // what it did, in sentences
+  std::string guard_json;  // and as members
 };
 
 class Recorder final : public flow::Observer {
  public:
-  Recorder(Outcome& out, bool trace) : out_(out), trace_(trace) {}
+  Recorder(Outcome& out, bool trace, app::DryGuard& guard) : out_(out), trace_(trace), guard_(guard) {}
 
+  void Finalize(uint32_t lane, std::vector<Record*>& records, stage::StageContext& context) override {
+    guard_.Apply(lane, records, context);
+  }
   void Out(uint32_t, const std::vector<Record*>& records, MonoTime) override {
     for (const Record* record : records) Keep(*record);
   }
@@ -86,6 +93,7 @@ class Recorder final : public flow::Observer {
 
   Outcome& out_;
   const bool trace_;
+  app::DryGuard& guard_;
   std::vector<std::string> texts_;  // by LabelSet::id
 };
 
@@ -105,18 +113,18 @@ Result<std::vector<std::string>> FilesBelow(const std::string& folder) {
 
 // On its node a file had another name: below one of the folders that the configuration
 // reads, or below the root.
-bool Place(const app::Settings& settings, const std::string& folder, const std::string& file, std::string& path,
-           app::PathOrigin& origin, std::string& why) {
+std::optional<app::PathOrigin> Place(const app::Origins& origins, const std::string& folder, const std::string& file,
+                                     std::string& path, std::string& why) {
   const std::string below = file.substr(folder.size() + (folder.ends_with('/') ? 0 : 1));
-  std::vector<std::string> candidates = app::FixedFolders(settings);
+  std::vector<std::string> candidates = origins.folders();
   for (std::string& candidate : candidates) candidate += (candidate.ends_with('/') ? "" : "/") + below;
   candidates.push_back("/" + below);
   candidates.push_back(std::filesystem::absolute(file).lexically_normal().string());
   for (const std::string& candidate : candidates) {
     path = candidate;
-    if (app::FindOrigin(settings, candidate, origin, why)) return true;
+    if (auto origin = origins.Find(candidate, why)) return origin;
   }
-  return false;
+  return std::nullopt;
 }
 
 Result<Outcome> Run(const ReplayOptions& options, const std::string& config, bool trace) {
@@ -131,13 +139,13 @@ Result<Outcome> Run(const ReplayOptions& options, const std::string& config, boo
   auto files = FilesBelow(options.from);
   if (!files) return Forward(files);
   Outcome out;
-  out.label_budget = settings.limits.policy.cardinality.max_values_per_label;
+  const app::Origins origins(settings);
   std::vector<app::RunInput> inputs;
   for (const std::string& file : *files) {
     std::string path;
-    app::PathOrigin origin;
     std::string why;
-    if (!Place(settings, options.from, file, path, origin, why)) {
+    auto origin = Place(origins, options.from, file, path, why);
+    if (!origin) {
       out.unread.emplace_back(file, why);
       continue;
     }
@@ -146,14 +154,17 @@ Result<Outcome> Run(const ReplayOptions& options, const std::string& config, boo
       out.unread.emplace_back(file, bytes.error().what);
       continue;
     }
-    inputs.push_back({settings.scrapes[origin.scrape].pipeline, settings.scrapes[origin.scrape].job, path,
-                      std::move(origin.labels), std::move(*bytes)});
+    const app::ScrapeConfig& scrape = settings.scrapes[origin->scrape];
+    inputs.push_back({scrape.pipeline, scrape.job, path, std::move(origin->labels), std::move(*bytes)});
   }
   out.files = inputs.size();
-  Recorder recorder(out, trace);
+  app::DryGuard guard(settings.limits.policy, app::DryGuard::Time::kOneMoment);
+  Recorder recorder(out, trace, guard);
   app::PipelineRun run(std::move(inputs), recorder);
   run.Finish(SystemClock().Now(), SystemClock().Wall());
   out.lines_read = run.stats().lines_read.load();
+  out.guard = guard.Text();
+  out.guard_json = guard.JsonMembers();
   for (const app::ScrapeConfig& scrape : settings.scrapes) {
     for (const auto& drop : scrape.pipeline->drop_reasons) {
       if (drop->lines > 0) out.dropped[drop->stage + " (" + drop->reason + ")"] += drop->lines.load();
@@ -177,9 +188,9 @@ void PrintText(const Outcome& out) {
   for (const auto& [stage, lines] : out.dropped) {
     std::printf("%llu lines dropped by %s\n", static_cast<unsigned long long>(lines), stage.c_str());
   }
+  std::fputs(out.guard.c_str(), stdout);
   for (const auto& [name, values] : out.values) {
-    std::printf("label %s: %zu %s%s\n", name.c_str(), values.size(), values.size() == 1 ? "value" : "values",
-                values.size() > out.label_budget && out.label_budget > 0 ? "  (over its budget: the guard may demote it)" : "");
+    std::printf("label %s: %zu %s\n", name.c_str(), values.size(), values.size() == 1 ? "value" : "values");
   }
   const auto streams = Largest(out);
   if (!streams.empty()) std::printf("largest streams:\n");
@@ -217,7 +228,7 @@ std::string ToJson(const Outcome& out) {
     AppendJsonString(json, stage);
     json += ":" + std::to_string(lines);
   }
-  json += "},\"not_read\":{";
+  json += "}," + out.guard_json + ",\"not_read\":{";
   comma = "";
   for (const auto& [file, why] : out.unread) {
     json += std::exchange(comma, ",");

@@ -39,6 +39,7 @@ void Lane::BuildBatchers() {
   PushSink& sink = *this;
   for (batch::BatcherOptions client : options_.clients) {
     client.lane = options_.index;
+    client.list_streams = batchers_.empty();  // of the first client only
     batch::BatchEvents events;
     events.on_limit = [this, index = client.client](batch::BatchEvents::Kind kind, const Record& record,
                                                     uint64_t bytes) {

@@ -3,15 +3,12 @@
 
 #include <cstdio>
 
+#include "agent/core/time_text.h"
+
 namespace agent {
 
 std::string Dump(const Record& record) {
-  int64_t seconds = record.time / 1'000'000'000;
-  int64_t nanos = record.time % 1'000'000'000;
-  if (nanos < 0) {
-    nanos += 1'000'000'000;
-    --seconds;
-  }
+  const auto [seconds, nanos] = Split(record.time);
   char time[48];
   std::snprintf(time, sizeof time, "%lld.%09lld ", static_cast<long long>(seconds), static_cast<long long>(nanos));
   std::string out = time;

@@ -112,6 +112,8 @@ class LabelInterner {
 // Promtail's text of a stream's labels: `{a="x", b="y"}`, values quoted as Go's
 // strconv.Quote does. The label __tenant_id__ is left out.
 std::string FormatLabels(const LabelMap& labels);
+// The same with the tenant, for people.
+std::string FormatAllLabels(const LabelSet& labels);
 void AppendGoQuoted(std::string& out, std::string_view value);
 
 }  // namespace agent

@@ -67,6 +67,12 @@ void AppendEscape(std::string& out, uint32_t rune) {
   out += text;
 }
 
+void AppendPair(std::string& out, std::string_view name, std::string_view value) {
+  if (out.size() > 1) out += ", ";
+  out.append(name) += '=';
+  AppendGoQuoted(out, value);
+}
+
 }  // namespace
 
 void AppendGoQuoted(std::string& out, std::string_view value) {
@@ -100,11 +106,14 @@ void AppendGoQuoted(std::string& out, std::string_view value) {
 std::string FormatLabels(const LabelMap& labels) {
   std::string out = "{";
   for (const auto& [name, value] : labels) {
-    if (name == "__tenant_id__") continue;
-    if (out.size() > 1) out += ", ";
-    out += name + "=";
-    AppendGoQuoted(out, value);
+    if (name != "__tenant_id__") AppendPair(out, name, value);
   }
+  return out + "}";
+}
+
+std::string FormatAllLabels(const LabelSet& labels) {
+  std::string out = "{";
+  for (const auto& [name, value] : labels.pairs()) AppendPair(out, name, value);
   return out + "}";
 }
 

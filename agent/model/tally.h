@@ -11,6 +11,7 @@
 #include <cstdint>
 
 #include "agent/core/time.h"
+#include "agent/model/stream_list.h"
 
 namespace agent {
 
@@ -22,6 +23,12 @@ struct Tally {
   std::atomic<uint64_t> lines_dropped{0};  // by stages and limits
   std::atomic<WallNanos> last_read{0};     // 0: never
   std::atomic<WallNanos> last_stored{0};   // when Loki took a batch with lines of it
+  StreamList streams;                      // that its files have fed lately
+
+  // Lines came, and every one was dropped on purpose.
+  bool silenced() const {
+    return entries_out.load(std::memory_order_relaxed) == 0 && lines_dropped.load(std::memory_order_relaxed) > 0;
+  }
 };
 
 }  // namespace agent

@@ -179,7 +179,11 @@ bool Deliverer::Retry(Track& track, const Outcome& outcome) {
   }
   if (stop_at_ != kNever) wait = std::min(wait, kHurriedWait);
   track.not_before = now_ + wait;
-  tenant.client.metrics->Resent(status < 0 ? "no_answer" : status == 429 ? "rate_limited" : "error", part.entries);
+  tenant.client.metrics->Resent(status < 0         ? "no_answer"
+                                : outcome.of_stream ? "stream_limited"
+                                : status == 429     ? "rate_limited"
+                                                    : "error",
+                                part.entries);
   const double seconds = std::chrono::duration<double>(wait).count();
   const std::string status_text = status < 0 ? "none" : std::to_string(status);
   if (outcome.ours) {
@@ -227,7 +231,9 @@ void Deliverer::Misconfigured(Track& track, const Outcome& outcome) {
   RefuseWhole(track, "ingester_error", "refused", client.status.last_error);
 }
 
-void Deliverer::StreamLimited(Track& track, const LokiError& error, const Outcome& outcome) {
+void Deliverer::StreamLimited(Track& track, const LokiError& error, const Outcome& answer) {
+  Outcome outcome = answer;
+  outcome.of_stream = true;
   Sequence& sequence = track.sequence;
   Tenant& tenant = sequence.tenant;
   tenant.careful_until = now_ + kCareful;

@@ -64,6 +64,7 @@ class Positions {
   Positions& operator=(const Positions&) = delete;
 
   const PositionsOptions& options() const { return options_; }
+  void set_sync_period(Duration period) { options_.sync_period = period; }
 
   // -- what was loaded --
   const std::vector<SavedPosition>& files() const { return files_; }
@@ -95,7 +96,7 @@ class Positions {
   Status WriteTemporary(const std::string& path, const std::string& text);
 
   platform::Fs& fs_;
-  const PositionsOptions options_;
+  PositionsOptions options_;
   const PositionsMetrics metrics_;
   std::unique_ptr<platform::File> lock_;
   std::vector<SavedPosition> files_;

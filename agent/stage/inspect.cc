@@ -7,7 +7,7 @@
 #include <ctime>
 #include <map>
 
-#include "agent/core/time.h"
+#include "agent/core/time_text.h"
 #include "agent/stage/fields.h"
 #include "agent/text/number.h"
 
@@ -42,37 +42,20 @@ Shown Show(const Value& value) {
 }
 
 std::string TimeText(WallNanos time) {
-  std::time_t seconds = time / 1'000'000'000;
-  int64_t nanos = time % 1'000'000'000;
-  if (nanos < 0) {
-    nanos += 1'000'000'000;
-    --seconds;
-  }
+  const SplitTime split = Split(time);
+  const std::time_t seconds = split.seconds;
   std::tm utc{};
   gmtime_r(&seconds, &utc);
   char text[64];
   std::string out(text, std::strftime(text, sizeof text, "%Y-%m-%d %H:%M:%S", &utc));
-  if (nanos != 0) {
-    std::string fraction = std::to_string(1'000'000'000 + nanos);
-    fraction[0] = '.';
-    out += fraction.substr(0, fraction.find_last_not_of('0') + 1);
-  }
+  AppendFraction(out, split.nanos);
   return out + " +0000 UTC";
-}
-
-std::string LabelsText(const LabelSet& labels) {
-  std::string out = "{";
-  for (const auto& [name, value] : labels.pairs()) {
-    out.append(out.size() > 1 ? ", " : "").append(name) += '=';
-    AppendGoQuoted(out, value);
-  }
-  return out + "}";
 }
 
 // A copy of what stages change.
 struct Snapshot {
   Snapshot(const Record& record, const FieldAccess& access)
-      : labels(LabelsText(*record.labels)), time(TimeText(record.time)), line(record.line) {
+      : labels(FormatAllLabels(*record.labels)), time(TimeText(record.time)), line(record.line) {
     access.ForEach(record, [this](std::string_view name, const Value& value) { extracted[std::string(name)] = Show(value); });
     for (const MetadataPair* pair = record.metadata; pair != nullptr; pair = pair->next) {
       metadata += (metadata.empty() ? "{" : " {") + std::string(pair->name) + " " + std::string(pair->value) + "}";

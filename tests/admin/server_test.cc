@@ -88,6 +88,24 @@ TEST_F(ServerTest, MetricsCanBeTurnedOff) {
   EXPECT_EQ(Get("/metrics").status, 404);
 }
 
+TEST_F(ServerTest, OtherOptionsAreFollowedFromTheNextRequestOn) {
+  Start();
+  const uint16_t before = server->port();
+  Client open(before);
+  ServerOptions fresh = options;
+  fresh.register_instrumentation = false;
+  fresh.path_prefix = "/sluice";
+  fresh.conn_limit = 7;
+  fresh.port = 1;  // where it listens stays
+  fresh.address = "192.0.2.1";
+  OnServer([&] { server->Use(fresh); });
+  EXPECT_EQ(server->port(), before);
+  open.Send("GET /sluice/metrics HTTP/1.1\r\nHost: localhost\r\n\r\n");
+  EXPECT_EQ(open.Read().status, 404) << "of a connection that was open";
+  EXPECT_EQ(Get("/sluice/ready").status, 200);
+  EXPECT_EQ(registry.GetGauge("tcp_connections_limit", "", {{"protocol", "http"}}).Value(), 7);
+}
+
 TEST_F(ServerTest, LivesBelowItsPrefix) {
   options.path_prefix = "/sluice";
   Start();

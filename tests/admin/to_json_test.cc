@@ -116,7 +116,7 @@ TEST(ToJson, Pod) {
   file.lines = 10;
   file.last_read = kTen;
   detail.files = {file};
-  detail.streams = {{"{namespace=\"shop\", pod=\"web-7d9f\"}", 8, 800, kTen}};
+  detail.streams = {{{"{namespace=\"shop\", pod=\"web-7d9f\"}", 8, 800, kTen}}, 1};
   detail.stages = {{"scrape_configs[0].pipeline_stages[1]", "drop", 1, 0, "drop_stage"}};
   detail.events = {{kTen, Trouble::Severity::kWarning, "Loki refused 1 line: line too long"}};
   EXPECT_EQ(ToJson(detail, kTen), Documented("GET /api/pod?id=NAMESPACE/POD"));
@@ -129,6 +129,7 @@ TEST(ToJson, Explain) {
   explanation.links = {{"directory", ExplainLink::State::kOk, "/var/log/pods/shop_web-7d9f_6f1c is there.", ""},
                        {"loki", ExplainLink::State::kBroken, "Loki answers 401.", "Check the tenant and the password."},
                        {"accepted", ExplainLink::State::kSkipped, "", ""}};
+  explanation.streams = {{{"{namespace=\"shop\", pod=\"web-7d9f\"}", 8, 800, kTen}}, 1};
   EXPECT_EQ(ToJson(explanation), Documented("GET /api/explain?pod=POD"));
   explanation.links.clear();
   EXPECT_NE(ToJson(explanation).find("\"first_broken\":null"), std::string::npos);

@@ -116,6 +116,44 @@ TEST_F(ReloadTest, ABadTextIsRefusedOnceAndTheOldOneStays) {
   EXPECT_EQ(registry_.GetGauge("sluice_config_good", "").Value(), 0);
 }
 
+// It used to be taken with a warning, and /config showed a port that nobody listened on.
+TEST_F(ReloadTest, WhatOnlyARestartCanFollowIsRefusedByItsKey) {
+  const std::string jobs = Job("a");
+  const auto write = [&](const std::string& top) {
+    std::ofstream(folder_ / "c.yaml") << top << "\nclients: [{url: 'http://l/loki/api/v1/push'}]\nscrape_configs:\n" << jobs;
+  };
+  write("server: {http_listen_port: 9080}\npositions: {filename: /tmp/p.yaml}");
+  const auto reloader = MakeReloader();
+  const auto before = reloader->current();
+  const struct {
+    const char* top;
+    const char* sentence;
+  } kRows[] = {
+      {"server: {http_listen_port: 9081}\npositions: {filename: /tmp/p.yaml}",
+       "server.http_listen_port cannot change while the agent runs (from \"9080\" to \"9081\"): restart the agent, or put the old "
+       "value back"},
+      {"server: {http_listen_port: 9080, http_listen_address: 127.0.0.1}\npositions: {filename: /tmp/p.yaml}",
+       "server.http_listen_address cannot change while the agent runs (from \"\" to \"127.0.0.1\")"},
+      {"server: {http_listen_port: 9080, disable: true}\npositions: {filename: /tmp/p.yaml}",
+       "server.disable cannot change while the agent runs (from \"false\" to \"true\")"},
+      {"server: {http_listen_port: 9080}\npositions: {filename: /tmp/q.yaml}",
+       "positions.filename cannot change while the agent runs (from \"/tmp/p.yaml\" to \"/tmp/q.yaml\")"},
+  };
+  for (const auto& row : kRows) {
+    write(row.top);
+    const Status status = reloader->Reload("SIGHUP");
+    ASSERT_FALSE(status) << row.top;
+    EXPECT_TRUE(status.error().what.starts_with(row.sentence)) << status.error().what;
+    EXPECT_EQ(reloader->current(), before);
+    EXPECT_EQ(applied_, 0);
+  }
+  write("server: {http_listen_port: 9080, live_tail: off, http_server_idle_timeout: 5s}\n"
+        "positions: {filename: /tmp/p.yaml, sync_period: 7s}\nlimits_config: {loss_marker: true}");
+  EXPECT_TRUE(reloader->Reload("SIGHUP"));
+  EXPECT_EQ(applied_, 1);
+  EXPECT_EQ(reloader->last_error(), "");
+}
+
 TEST_F(ReloadTest, AFileThatIsAwayForAMomentIsNoWish) {
   Write(Job("a"));
   const auto reloader = MakeReloader();

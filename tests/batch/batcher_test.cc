@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 #include <snappy.h>
 
+#include <map>
 #include <random>
 
 #include "push.pb.h"
@@ -238,6 +239,54 @@ TEST_F(BatcherTest, IdleStreamsAreForgottenAndComeBack) {
   Add();
   batcher_->Tick({}, true);
   EXPECT_EQ(sink_.Decode(1).streams(0).entries(0).line(), "again");
+}
+
+// A pod's list of streams is for people at night; it used to be empty.
+TEST_F(BatcherTest, ThePodOfAFileKnowsWhichStreamsItFeeds) {
+  file_->tally = std::make_shared<Tally>();
+  Batcher& batcher = Make({.list_streams = true});
+  const auto rows = [&](MonoTime now) {
+    uint64_t others = 0;
+    std::map<std::string, std::pair<uint64_t, MonoTime>> out;
+    for (const auto& row : file_->tally->streams.Named(now, others)) out[row.use->labels] = {row.use->lines.load(), row.last};
+    EXPECT_EQ(others, 0u);
+    return out;
+  };
+  const MonoTime one{std::chrono::seconds(1)};
+  const MonoTime two{std::chrono::seconds(2)};
+  for (const char* level : {"a", "a", "b", "a", "b"}) Line({{"level", level}}, "x");
+  Add(one);
+  batcher.Tick(one, true);
+  EXPECT_EQ(rows(one), (std::map<std::string, std::pair<uint64_t, MonoTime>>{{"{level=\"a\"}", {3, one}}, {"{level=\"b\"}", {2, one}}}));
+  batcher.ForgetIdleStreams();
+  batcher.ForgetIdleStreams();  // "a" begins anew, and goes on counting
+  Line({{"level", "a"}}, "x");
+  Add(two);
+  batcher.Tick(two, true);
+  EXPECT_EQ(rows(two)["{level=\"a\"}"], (std::pair<uint64_t, MonoTime>{4, two}));
+  EXPECT_EQ(rows(two)["{level=\"b\"}"], (std::pair<uint64_t, MonoTime>{2, one}));
+}
+
+TEST_F(BatcherTest, AStreamOfTwoPodsIsListedByBoth) {
+  file_->tally = std::make_shared<Tally>();
+  const auto other = MakeFile();
+  other->tally = std::make_shared<Tally>();
+  Batcher& batcher = Make({.list_streams = true});
+  for (const auto& file : {file_, other}) {
+    Line({{"app", "x"}}, "line")->origin.file = file.get();
+    Add();
+  }
+  batcher.Tick({}, true);
+  for (const auto& file : {file_, other}) EXPECT_EQ(file->tally->streams.Count({}), 1u);
+}
+
+TEST_F(BatcherTest, WithoutTheWishNoStreamIsListed) {
+  file_->tally = std::make_shared<Tally>();
+  Batcher& batcher = Make({});
+  Line({{"app", "x"}}, "line");
+  Add();
+  batcher.Tick({}, true);
+  EXPECT_EQ(file_->tally->streams.Count({}), 0u);
 }
 
 }  // namespace

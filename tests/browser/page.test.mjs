@@ -154,7 +154,7 @@ suite('the page', 30, t => {
     await t.open('#/pod/shop%2Fweb-00000');
     await t.page.waitForSelector('td:has-text("shop_web-00000_uid/app/0.log")');
     const text = await t.page.textContent('main');
-    for (const part of ['drop_stage', 'stream="stdout"', 'line too long', '<img src=x onerror=alert(1)>', '2.0 KiB']) {
+    for (const part of ['drop_stage', 'stream="stdout"', 'and 7 more', 'line too long', '<img src=x onerror=alert(1)>', '2.0 KiB']) {
       assert.ok(text.includes(part), part);
     }
     await t.page.screenshot({ path: `${shots}/pod.png` });
@@ -176,6 +176,7 @@ suite('the page', 30, t => {
     assert.match(await t.page.textContent('#answer'), /dropped by a stage/);
     assert.match(await t.page.textContent('.chain .first'), /pipeline: A drop stage takes every line.*Look at pipeline_stages/);
     assert.equal(await t.page.locator('.chain li').count(), 4);
+    assert.match(await t.page.textContent('#answer'), /Streams of the last hour.*stream="stderr"/);
     await t.page.screenshot({ path: `${shots}/why.png` });
     await t.page.click('a:text-is("shop/web-00001")');
     await t.page.waitForFunction(() => document.getElementById('why').value === 'shop/web-00001');

@@ -80,7 +80,7 @@ class MadeUpSource : public AdminSource {
       file.size = 4096;
       file.read = file.committed = 2048;
       detail.files = {file};
-      detail.streams = {{"{namespace=\"" + pod.ns + "\", stream=\"stdout\"}", 10, 1000, started_}};
+      detail.streams = {{{"{namespace=\"" + pod.ns + "\", stream=\"stdout\"}", 10, 1000, started_}}, 7};
       detail.stages = {{"scrape_configs[0].pipeline_stages[1]", "drop", 3, 0, "drop_stage"}};
       detail.events = {{started_, Trouble::Severity::kWarning, "Loki refused 1 line: line too long"}};
     }
@@ -96,6 +96,7 @@ class MadeUpSource : public AdminSource {
                     {"pipeline", State::kBroken, "A drop stage takes every line.", "Look at pipeline_stages[1]."},
                     {"loki", State::kSkipped, "", ""}};
     answer.similar = {"shop/web-00001"};
+    answer.streams = {{{"{namespace=\"shop\", stream=\"stderr\"}", 10, 1000, started_}}, 0};
     reply(answer);
   }
   void LossLedger(Reply<Ledger> reply) override {
@@ -109,6 +110,7 @@ class MadeUpSource : public AdminSource {
   void LabelCardinality(Reply<Cardinality> reply) override {
     Cardinality cardinality;
     cardinality.streams = 2 * pods_.size();
+    cardinality.window_seconds = 3600;
     cardinality.labels = {{"request_id", "pods", "pipeline", 12000, true, 100, "structured_metadata", true, started_, 11900, {"a1"}}};
     reply(cardinality);
   }

@@ -48,6 +48,7 @@ def test_explain(running):
     assert [line.split()[:2] for line in text.splitlines() if line.startswith("  ok")] == \
         [["ok", name] for name in ("directory", "files", "opened", "read", "pipeline", "loki", "accepted")]
     assert "1 left the pipeline and 1 were dropped, the last by scrape_configs[0].pipeline_stages[1].drop" in text
+    assert re.search(r"^Streams of the last hour:\n +LINES +BYTES +LAST +LABELS\n +1 +\d+ +\S+Z +\{.*pod=\"web-1\", stream=\"stdout\"\}$", text, re.M), text
     missing = agent("explain", address, "wob-1", code=1)
     assert missing.startswith("wob-1: No directory of a pod") and "STOP" in missing
     assert "shop/web-1" in agent("explain", address, "web", code=1)  # a like name
@@ -239,6 +240,71 @@ scrape_configs:
                                   "changed": 0, "moved": 0}
     assert both["second"]["dropped"] == {"scrape_configs[0].pipeline_stages[3].drop (noise)": 1}
     assert "same" not in agent("replay", *words, f"--diff={one}") and "0 gone, 0 new" in agent("replay", *words, f"--diff={one}")
+
+
+def test_dry_run_and_replay_show_labels_behind_the_guard(tmp_path):
+    """Both used to show the labels that the pipeline sets, and not what would be sent."""
+    pods = Pods(tmp_path / "node")
+    path = pods.file("busy-1")
+    pods.write(path, *(f'{{"id":"r{i}"}}' for i in range(30)))
+    config = tmp_path / "c.yaml"
+    config.write_text("""
+clients: [{url: http://127.0.0.1:9/loki/api/v1/push}]
+limits_config: {cardinality: {max_values_per_label: 10}}
+scrape_configs:
+- job_name: pods
+  pod_logs: {}
+  pipeline_stages: [{cri: {}}, {json: {expressions: {id: }}}, {labels: {id: }}]
+""")
+    words = ("--dry-run", f"--config.file={config}", "--node-name=n1", path)
+    lines = agent(*words).splitlines()
+    assert 'id="r0"' in lines[0] and 'id="r29"' not in lines[29] and lines[29].endswith("\tid=r29"), lines[29]
+    said = next(line for line in lines if "demoted" in line)
+    assert re.fullmatch(r"label id is demoted \(structured_metadata\): (about )?\d+ values, its budget is 10; (19|20) lines without it as a label", said)
+    [summary] = [json.loads(line)["summary"] for line in agent(*words, "--output=json").splitlines() if line.startswith('{"summary"')]
+    assert summary["demoted"]["id"] in (19, 20) and summary["streams"] == 31 - summary["demoted"]["id"]
+    replay = ("replay", f"--config.file={config}", f"--from-node-files={pods.root}", "--node-name=n1")
+    assert said in agent(*replay).splitlines()
+    numbers = json.loads(agent(*replay, "--output=json").splitlines()[0])  # what follows is the guard's line in the log
+    assert numbers["demoted"] == summary["demoted"] and len(numbers["streams"]) == summary["streams"]
+
+
+def test_a_stage_that_slows_lines_down_does_not_end_a_dry_run(tmp_path):
+    """It used to: what came after the burst was not shown."""
+    pods = Pods(tmp_path / "node")
+    path = pods.file("busy-1")
+    pods.write(path, *(f"line {i} " + "x" * 400 for i in range(3000)))  # several buffers
+    config = tmp_path / "c.yaml"
+    config.write_text("""
+clients: [{url: http://127.0.0.1:9/loki/api/v1/push}]
+scrape_configs:
+- job_name: pods
+  pod_logs: {}
+  pipeline_stages: [{cri: {}}, {limit: {rate: 10, burst: 10}}]
+""")
+    assert "3000 lines read, 3000 entries" in agent("--dry-run", f"--config.file={config}", path)
+    assert "1 files, 3000 lines read, 3000 entries" in agent("replay", f"--config.file={config}", f"--from-node-files={pods.root}")
+
+
+def test_dry_run_and_replay_know_the_targets_of_file_sd(tmp_path):
+    node = tmp_path / "node"
+    node.mkdir()
+    (node / "web.log").write_text("one\ntwo\n")
+    (node / "other.log").write_text("three\n")
+    (tmp_path / "targets.yaml").write_text("- targets: [localhost]\n  labels: {app: web, __path__: /srv/logs/web*.log}\n")
+    config = tmp_path / "c.yaml"
+    config.write_text(f"""
+clients: [{{url: http://127.0.0.1:9/loki/api/v1/push}}]
+scrape_configs:
+- job_name: found
+  file_sd_configs: [{{files: [{tmp_path}/targets.yaml]}}]
+""")
+    text = agent("replay", f"--config.file={config}", f"--from-node-files={node}")
+    assert "1 files, 2 lines read, 2 entries in 1 streams" in text
+    assert '{app="web", filename="/srv/logs/web.log"}' in text
+    assert "other.log: no target's __path__ covers it" in text
+    (tmp_path / "targets.yaml").write_text(f"- targets: [localhost]\n  labels: {{app: web, __path__: {node}/web*.log}}\n")
+    assert f'{{app="web", filename="{node}/web.log"}}' in agent("--dry-run", f"--config.file={config}", node / "web.log")
 
 
 # -- help and completion --

@@ -265,6 +265,76 @@ clients: [{{url: "{sink.url}", batchwait: 100ms}}]
             assert sink.lines("one") == expected(3)
 
 
+def test_the_server_block_is_followed_and_where_it_listens_is_refused(tmp_path):
+    pods = Pods(tmp_path / "pods")
+    with Sink() as sink:
+        server = ", enable_runtime_reload: true"
+        with Agent(config(sink.push_url, pods.root, server=server), tmp_path / "a", "-config.watch=false") as agent:
+            path = pods.file("shown-1")
+            pods.write(path, "line 0")
+            url = address(agent)
+            wait_for(lambda: sink.stats()["entries"] == 1, "a line")
+            assert json.loads(get(url + "/api/node"))["server"]["live_tail"] == "loopback"
+            assert f'path="{path}"' not in get(url + "/metrics")
+            rewrite(agent, config(sink.push_url, pods.root, server=server + ", live_tail: off, per_path_metrics: true, log_level: debug"))
+            post(url + "/reload", "")
+            assert reloaded(agent) == 1
+            assert wait_for(lambda: json.loads(get(url + "/api/node"))["server"]["live_tail"] == "off", "the tail is closed")
+            wait_for(lambda: f'promtail_read_bytes_total{{path="{path}"}}' in get(url + "/metrics"), "a series per path")
+            assert "needs a restart" not in agent.log
+
+            rewrite(agent, config(sink.push_url, pods.root, port=1, server=server))
+            with pytest.raises(urllib.error.HTTPError) as refused:
+                post(url + "/reload", "")
+            sentence = 'server.http_listen_port cannot change while the agent runs (from "0" to "1"): restart the agent'
+            assert sentence in refused.value.read().decode()
+            assert sentence in json.loads(get(url + "/api/node"))["reload_error"]
+            assert metric(agent, "sluice_config_good") == 0
+            assert re.search(r"^  http_listen_port: 0$", get(url + "/config"), re.M), "what is shown is what is in use"
+            assert sentence.replace('"', '\\"') in agent.log
+            pods.write(path, "line 1")
+            wait_for(lambda: sink.stats()["entries"] == 2, "the old configuration goes on")
+
+
+def test_a_loss_is_announced_as_the_new_configuration_says(tmp_path):
+    logs = tmp_path / "logs"
+    logs.mkdir()
+    with Dumped(tmp_path) as sink:
+        def text(marker: str) -> str:
+            return f"""
+server: {{http_listen_address: 127.0.0.1, http_listen_port: 0}}
+clients: [{{url: "{sink.url}", batchwait: 100ms, backoff_config: {{min_period: 50ms, max_period: 100ms}}}}]
+limits_config: {{loss_marker: {marker}}}
+scrape_configs:
+- job_name: logs
+  static_configs: [{{labels: {{__path__: {logs}/*.log}}}}]
+"""
+
+        def markers() -> list[str]:
+            return [entry["line"] for entry in sink.entries() if entry["line"].startswith("sluice: ")]
+
+        with Agent(text("false"), tmp_path / "a", "-config.watch=false", "-memory-limit=1MiB") as agent:
+            def cut_unread(path: Path) -> None:
+                """The writer cuts off more than the agent takes while Loki is silent."""
+                sink.sink.control(status=503)
+                lost = metric(agent, "sluice_unread_bytes_lost_total")
+                path.write_text("".join(os.urandom(100).hex() + "\n" for _ in range(40_000)))
+                wait_for(lambda: metric(agent, "sluice_push_waiting_bytes") > 0, "lines wait")
+                os.truncate(path, 0)
+                wait_for(lambda: metric(agent, "sluice_unread_bytes_lost_total") > lost, "unread bytes are lost")
+                sink.sink.control()
+                wait_for(lambda: metric(agent, "sluice_push_waiting_bytes") == 0, "the rest is sent")
+
+            cut_unread(logs / "one.log")
+            assert markers() == []
+            rewrite(agent, text("true"))
+            agent.process.send_signal(signal.SIGHUP)
+            wait_for(lambda: reloaded(agent) == 1, "the reload")
+            cut_unread(logs / "two.log")
+            [marker] = wait_for(markers, "the marker")
+            assert f"bytes of {logs}/two.log were lost before they were read (truncated_unread)" in marker
+
+
 def test_a_changed_password_file_is_used_without_a_reload(tmp_path):
     """http/ reads the files of secrets at every request."""
     from http.server import BaseHTTPRequestHandler, HTTPServer

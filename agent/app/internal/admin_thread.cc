@@ -41,6 +41,10 @@ Status AdminThread::Start() {
   return {};
 }
 
+void AdminThread::Use(const admin::ServerOptions& options) {
+  boost::asio::post(impl_->context, [this, options] { impl_->server.Use(options); });
+}
+
 void AdminThread::Stop() {
   if (!impl_->thread.joinable()) return;
   boost::asio::post(impl_->context, [this] { impl_->server.Stop([this] { impl_->work.reset(); }); });

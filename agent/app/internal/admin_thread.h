@@ -20,6 +20,8 @@ class AdminThread {
 
   // Listens, then starts the thread. On an error nothing runs.
   Status Start();
+  // See Server::Use; from any thread.
+  void Use(const admin::ServerOptions& options);
   // Lets running requests end, then joins the thread.
   void Stop();
 

@@ -25,8 +25,6 @@ std::string_view Plural(uint64_t count) { return count == 1 ? "" : "s"; }
 
 }  // namespace
 
-Forecast::Forecast(const label::PolicyOptions& options) : options_(options), policy_(options, 1, registry_) {}
-
 void Forecast::Count(const Record& record) {
   ++entries_;
   if (!before_.insert(record.labels->hash()).second) return;
@@ -41,10 +39,7 @@ void Forecast::Count(const Record& record) {
 
 void Forecast::Finalize(uint32_t lane, std::vector<Record*>& records, stage::StageContext& context) {
   for (const Record* record : records) Count(*record);
-  const size_t before = records.size();
-  // One moment for all: one window.
-  policy_.Apply(lane, records, context.arena, context.labels, 1, MonoTime(std::chrono::hours(1)));
-  dropped_ += before - records.size();
+  guard_.Apply(lane, records, context);
 }
 
 void Forecast::Out(uint32_t, const std::vector<Record*>& records, MonoTime) {
@@ -63,7 +58,7 @@ std::vector<Forecast::Row> Forecast::Worst() const {
 }
 
 std::string Forecast::Text(const flow::LaneStats& stats) const {
-  const label::Cardinality guard = policy_.Snapshot();
+  const label::Cardinality guard = guard_.Snapshot();
   std::string out = fmt::format("{} line{} read, {} entries\n", stats.lines_read.load(), Plural(stats.lines_read.load()),
                                 entries_);
   out += fmt::format("streams without the guard: {}\nstreams with the guard:    {}", before_.size(), after_.size());
@@ -71,7 +66,7 @@ std::string Forecast::Text(const flow::LaneStats& stats) const {
              ? fmt::format("  (max_active_streams: {}{})\n", options_.max_active_streams,
                            guard.streams_capped ? ", reached" : "")
              : "\n";
-  if (dropped_ > 0) out += fmt::format("entries that the guard would drop: {}\n", dropped_);
+  if (guard_.dropped() > 0) out += fmt::format("entries that the guard would drop: {}\n", guard_.dropped());
   out += fmt::format("\n{:<24} {:>10} {:>8}  {}\n", "label", "values", "budget", "what the guard would do");
   for (const auto& [name, label] : labels_) {
     const auto known = std::find_if(guard.labels.begin(), guard.labels.end(),
@@ -99,12 +94,12 @@ std::string Forecast::Text(const flow::LaneStats& stats) const {
 }
 
 std::string Forecast::Json(const flow::LaneStats& stats) const {
-  const label::Cardinality guard = policy_.Snapshot();
+  const label::Cardinality guard = guard_.Snapshot();
   std::string out = fmt::format(
       "{{\"lines_read\":{},\"entries\":{},\"streams_without_guard\":{},\"streams\":{},\"max_active_streams\":{},"
       "\"streams_capped\":{},\"dropped\":{},\"action\":\"{}\",\"labels\":[",
       stats.lines_read.load(), entries_, before_.size(), after_.size(), options_.max_active_streams,
-      guard.streams_capped, dropped_, guard.action);
+      guard.streams_capped, guard_.dropped(), guard.action);
   bool first = true;
   for (const auto& [name, label] : labels_) {
     const auto known = std::find_if(guard.labels.begin(), guard.labels.end(),

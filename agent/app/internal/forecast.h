@@ -12,11 +12,10 @@
 #include <unordered_set>
 #include <vector>
 
+#include "agent/app/dry_guard.h"
 #include "agent/app/settings.h"
 #include "agent/flow/lane.h"
 #include "agent/flow/observer.h"
-#include "agent/label/policy.h"
-#include "agent/metrics/registry.h"
 
 namespace agent::app {
 
@@ -24,7 +23,8 @@ class Forecast final : public flow::Observer {
  public:
   static constexpr size_t kWorst = 3;
 
-  explicit Forecast(const label::PolicyOptions& options);
+  // `guard` outlives it.
+  Forecast(const label::PolicyOptions& options, DryGuard& guard) : options_(options), guard_(guard) {}
 
   void Finalize(uint32_t lane, std::vector<Record*>& records, stage::StageContext& context) override;
   void Out(uint32_t lane, const std::vector<Record*>& records, MonoTime now) override;
@@ -50,13 +50,11 @@ class Forecast final : public flow::Observer {
   std::vector<Row> Worst() const;
 
   const label::PolicyOptions options_;
-  metrics::Registry registry_;
-  label::Policy policy_;
+  DryGuard& guard_;
   std::map<std::string, Label> labels_;
   std::unordered_set<uint64_t> before_;  // streams without the guard
   std::unordered_set<uint64_t> after_;
   uint64_t entries_ = 0;
-  uint64_t dropped_ = 0;
 };
 
 }  // namespace agent::app

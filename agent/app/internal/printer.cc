@@ -6,6 +6,7 @@
 #include <ctime>
 
 #include "agent/core/json_text.h"
+#include "agent/core/time_text.h"
 
 namespace agent::app {
 namespace {
@@ -14,36 +15,19 @@ constexpr size_t kShownValues = 3;
 
 // Promtail's form: the host's zone, the fraction without trailing zeros.
 std::string FormatTime(WallNanos time) {
-  std::time_t seconds = time / 1'000'000'000;
-  int64_t nanos = time % 1'000'000'000;
-  if (nanos < 0) {
-    nanos += 1'000'000'000;
-    --seconds;
-  }
+  const SplitTime split = Split(time);
+  const std::time_t seconds = split.seconds;
   std::tm local{};
   localtime_r(&seconds, &local);
   std::string out = fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}", local.tm_year + 1900, local.tm_mon + 1,
                                 local.tm_mday, local.tm_hour, local.tm_min, local.tm_sec);
-  if (nanos != 0) {
-    out += fmt::format(".{:09}", nanos);
-    out.erase(out.find_last_not_of('0') + 1);
-  }
+  AppendFraction(out, split.nanos);
   const long minutes = local.tm_gmtoff / 60;
   return out + fmt::format("{}{:02}{:02}", minutes < 0 ? '-' : '+', std::labs(minutes) / 60, std::labs(minutes) % 60);
 }
 
-// As FormatLabels, the tenant too.
-std::string LabelText(const LabelSet& labels) {
-  std::string out = "{";
-  for (const auto& [name, value] : labels.pairs()) {
-    out.append(out.size() > 1 ? ", " : "").append(name) += '=';
-    AppendGoQuoted(out, value);
-  }
-  return out + "}";
-}
-
 std::string SummaryText(const flow::LaneStats& stats, uint64_t lines, uint64_t bytes, size_t streams,
-                        const std::map<std::string, std::set<std::string>>& values, const Plans& plans) {
+                        const std::map<std::string, std::set<std::string>>& values, const Plans& plans, const DryGuard& guard) {
   std::string out = fmt::format("\n{} lines read, {} entries in {} streams, {} bytes\n", stats.lines_read.load(),
                                 lines, streams, bytes);
   if (stats.not_in_format > 0) {
@@ -54,6 +38,7 @@ std::string SummaryText(const flow::LaneStats& stats, uint64_t lines, uint64_t b
       if (drop->lines > 0) out += fmt::format("{} lines dropped by {} ({})\n", drop->lines.load(), drop->stage, drop->reason);
     }
   }
+  out += guard.Text();
   for (const auto& [name, seen] : values) {
     out += fmt::format("label {}: {} {}:", name, seen.size(), seen.size() == 1 ? "value" : "values");
     size_t shown = 0;
@@ -68,7 +53,7 @@ std::string SummaryText(const flow::LaneStats& stats, uint64_t lines, uint64_t b
 }
 
 std::string SummaryJson(const flow::LaneStats& stats, uint64_t lines, uint64_t bytes, size_t streams,
-                        const std::map<std::string, std::set<std::string>>& values, const Plans& plans) {
+                        const std::map<std::string, std::set<std::string>>& values, const Plans& plans, const DryGuard& guard) {
   uint64_t dropped = 0;
   for (const auto& plan : plans) {
     for (const auto& drop : plan->drop_reasons) dropped += drop->lines;
@@ -83,7 +68,7 @@ std::string SummaryJson(const flow::LaneStats& stats, uint64_t lines, uint64_t b
     AppendJsonString(out, name);
     out += ":" + std::to_string(seen.size());
   }
-  return out + "}}}\n";
+  return out + "}," + guard.JsonMembers() + "}}\n";
 }
 
 }  // namespace
@@ -107,7 +92,7 @@ void Printer::Count(const Record& record) {
   sums_.bytes += record.line.size();
   if (texts_.size() <= record.labels->id()) texts_.resize(record.labels->id() + 1);
   if (!texts_[record.labels->id()].empty()) return;
-  texts_[record.labels->id()] = LabelText(*record.labels);
+  texts_[record.labels->id()] = FormatAllLabels(*record.labels);
   sums_.streams.insert(texts_[record.labels->id()]);
   for (const auto& [name, value] : record.labels->pairs()) sums_.values[name].insert(value);
 }
@@ -151,8 +136,8 @@ void Printer::AppendMember(std::string_view name, std::string_view value) {
 
 void Printer::Summary(const flow::LaneStats& stats, const Plans& plans) {
   const std::string text =
-      json_ ? SummaryJson(stats, sums_.lines, sums_.bytes, sums_.streams.size(), sums_.values, plans)
-            : SummaryText(stats, sums_.lines, sums_.bytes, sums_.streams.size(), sums_.values, plans);
+      json_ ? SummaryJson(stats, sums_.lines, sums_.bytes, sums_.streams.size(), sums_.values, plans, guard_)
+            : SummaryText(stats, sums_.lines, sums_.bytes, sums_.streams.size(), sums_.values, plans, guard_);
   std::fwrite(text.data(), 1, text.size(), output_.out);
 }
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a dry run prints: every entry as a line of text or JSON, and sums at the end.
+// What a dry run prints: every entry as it would be sent, behind the guard, as a line of
+// text or JSON, and sums at the end.
 // One lane, its thread only.
 #pragma once
 
@@ -8,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "agent/app/dry_guard.h"
 #include "agent/app/dry_run.h"
 #include "agent/flow/lane.h"
 #include "agent/flow/observer.h"
@@ -18,8 +20,12 @@ using Plans = std::vector<std::shared_ptr<const stage::PipelinePlan>>;
 
 class Printer final : public flow::Observer {
  public:
-  Printer(const DryRunOutput& output, bool json) : output_(output), json_(json) {}
+  // `guard` outlives it.
+  Printer(const DryRunOutput& output, bool json, DryGuard& guard) : output_(output), json_(json), guard_(guard) {}
 
+  void Finalize(uint32_t lane, std::vector<Record*>& records, stage::StageContext& context) override {
+    guard_.Apply(lane, records, context);
+  }
   void Out(uint32_t lane, const std::vector<Record*>& records, MonoTime now) override;
   void ForgetLabels(uint32_t) override { texts_.clear(); }
 
@@ -39,6 +45,7 @@ class Printer final : public flow::Observer {
 
   const DryRunOutput output_;
   const bool json_;
+  DryGuard& guard_;
   Sums sums_;
   std::vector<std::string> texts_;  // by LabelSet::id
   std::string buffer_;

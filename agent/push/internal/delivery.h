@@ -37,6 +37,7 @@ struct AnswerBox {
 struct Outcome {
   int status = -1;
   bool ours = false;  // it fails until a person changes something
+  bool of_stream = false;  // a limit of single streams, not of the tenant
   std::optional<Duration> retry_after;
 };
 
