@@ -124,30 +124,6 @@ def test_what_happened_is_counted(text):
     assert re.search(r'^sluice_read_lines_total 5$', text, re.M)
 
 
-# What Promtail's own mixin asks for: names and the labels that its queries select or sum by.
-MIXIN = {
-    "promtail_request_duration_seconds_count": {"status_code"},
-    "promtail_request_duration_seconds_bucket": {"status_code", "le"},
-    "promtail_request_duration_seconds_sum": {"status_code"},
-    "promtail_file_bytes_total": {"path"},
-    "promtail_read_bytes_total": {"path"},
-    "promtail_read_lines_total": {"path"},
-    "promtail_targets_active_total": set(),
-    "promtail_files_active_total": set(),
-    "promtail_sent_bytes_total": {"host"},
-    "promtail_sent_entries_total": {"host"},
-    "promtail_dropped_bytes_total": {"host"},
-    "promtail_encoded_bytes_total": {"host"},
-}
-
-
-@pytest.mark.parametrize("name", sorted(MIXIN))
-def test_series_of_promtails_mixin(text, name):
-    found = [line for line in text.splitlines() if re.match(re.escape(name) + r"[{ ]", line)]
-    assert found
-    assert all(MIXIN[name] <= set(re.findall(r'[{,](\w+)="', line)) for line in found)
-
-
 def test_series_of_our_dashboard_and_alerts(text):
     asked = set()
     for path in ("helm/agent/dashboards/agent.json", "helm/agent/files/alerts.yaml"):

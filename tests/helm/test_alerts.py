@@ -1,9 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """Alerts: promtool checks the rules and runs their unit tests."""
+import sys
+
 import pytest
 import yaml
 
-from conftest import HERE, run, tool
+from conftest import HERE, ROOT, run, tool
+
+sys.path.insert(0, str(ROOT / "tests/support"))
+
+import alerts as rules_of  # noqa: E402
 
 GROUPS = {
     "agent": ("agent", ["--set", "prometheusRule.enabled=true"]),
@@ -27,3 +33,10 @@ def test_rules(charts, tmp_path, name):
     test["rule_files"] = ["rules.yaml"]
     (tmp_path / "test.yaml").write_text(yaml.safe_dump(test))
     run(tool("promtool"), "test", "rules", tmp_path / "test.yaml", cwd=tmp_path)
+
+
+def test_rules_that_the_night_evaluates_are_those_of_the_chart(charts):
+    """tests/e2e/night.py has no Helm: it fills the rules in itself."""
+    rendered = [o for o in charts.objects("agent", "--set", "prometheusRule.enabled=true", release=rules_of.DAEMONSET,
+                                          namespace=rules_of.NAMESPACE) if o["kind"] == "PrometheusRule"]
+    assert [rule for group in rendered[0]["spec"]["groups"] for rule in group["rules"]] == rules_of.chart_rules()

@@ -10,10 +10,12 @@ from __future__ import annotations
 import functools
 import os
 import shlex
+import shutil
 import subprocess
 import sys
 import unittest
 from pathlib import Path
+from typing import NoReturn
 
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPT = ROOT / "scripts" / "build-tools.sh"
@@ -65,11 +67,24 @@ def require(name: str, build: bool = True) -> Path:
     path = find(name, build)
     if path is not None:
         return path
-    text = (
+    skip(
         f"{name} is not to be had here: no {name.upper()}_BIN, no {name} on the "
         "PATH, none in the cache and no Go to build it with"
     )
+
+
+def skip(text: str) -> NoReturn:
+    """Skips the running test, loudly; fails it where that is the rule."""
     if skip_is_failure():
         raise ToolMissing(text + "; and this run allows no skip")
     print(f"\n*** SKIPPED: {text} ***", file=sys.stderr, flush=True)
     raise unittest.SkipTest(text)
+
+
+def chromium() -> str:
+    """A browser, as tests/browser/run.sh finds it."""
+    name = os.environ.get("CHROMIUM", "chromium")
+    found = shutil.which(name)
+    if found is None:
+        skip(f"there is no {name}; scripts/install-deps.sh browser installs it")
+    return found
