@@ -7,36 +7,42 @@
 # For both architectures: docker buildx build --platform linux/amd64,linux/arm64 ...
 ARG BASE=debian:bookworm-slim
 
+FROM ${BASE} AS deps
+WORKDIR /src
+COPY scripts/install-deps.sh scripts/
+RUN scripts/install-deps.sh build
+
 # Debian's libcurl loads LDAP, Kerberos, SSH and RTMP, 10 MiB that the agent never uses.
 # This is the same version from Debian's own source, with HTTP(S) alone.
-FROM ${BASE} AS curl
-RUN apt-get update -qq \
- && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
-      build-essential ca-certificates dpkg-dev libssl-dev libnghttp2-dev zlib1g-dev pkg-config >/dev/null
-WORKDIR /src
+FROM deps AS curl
 RUN if [ -e /etc/apt/sources.list.d/debian.sources ]; then sed -i 's/^Types: deb$/Types: deb deb-src/' /etc/apt/sources.list.d/debian.sources; \
     else sed -n 's/^deb /deb-src /p' /etc/apt/sources.list >/etc/apt/sources.list.d/source.list; fi \
- && apt-get update -qq && apt-get source -qq curl && mv curl-*/ curl
+ && apt-get update -qq && apt-get install -y -qq --no-install-recommends libnghttp2-dev >/dev/null \
+ && apt-get source -qq curl && mv curl-*/ curl
 RUN cd curl \
  && ./configure --quiet --prefix=/opt/curl --disable-static --disable-manual --disable-ldap --disable-ldaps \
       --disable-rtsp --disable-dict --disable-telnet --disable-tftp --disable-pop3 --disable-imap --disable-smb \
       --disable-smtp --disable-gopher --disable-mqtt --disable-ftp --disable-file --disable-ntlm \
       --enable-versioned-symbols --with-openssl --with-nghttp2 --with-zlib --without-librtmp --without-libssh2 --without-libpsl --without-libidn2 \
       --without-gssapi --without-brotli --without-zstd --with-ca-bundle=/etc/ssl/certs/ca-certificates.crt \
- && make --silent -j"$(nproc)" && make --silent install
+ && make --silent -C lib -j"$(nproc)" && make --silent -C lib install && make --silent -C include install \
+ && install -D -m 644 libcurl.pc /opt/curl/lib/pkgconfig/libcurl.pc
 
-FROM ${BASE} AS build
-WORKDIR /src
-COPY scripts/install-deps.sh scripts/
-RUN scripts/install-deps.sh build
+FROM deps AS build
 COPY --from=curl /opt/curl /opt/curl
-COPY . .
+COPY CMakeLists.txt CMakePresets.json ./
+COPY cmake cmake
+COPY proto proto
+COPY agent agent
+RUN cmake --preset release -DAGENT_BENCH=OFF -DCMAKE_PREFIX_PATH=/opt/curl -DCURL_NO_CURL_CMAKE=ON >/dev/null \
+ && cmake --build build/release --target agent -j"$(nproc)"
+COPY LICENSE ./
+COPY helm/image helm/image
 ARG VERSION=0.1.0
-RUN cmake --preset release -DCMAKE_PREFIX_PATH=/opt/curl -DCURL_NO_CURL_CMAKE=ON >/dev/null \
- && cmake --build build/release --target agent -j"$(nproc)" \
- && g++ -std=c++20 -O2 -Wall -Wextra -o /tmp/sluice-helper helm/image/helper.cc \
+RUN g++ -std=c++20 -O2 -Wall -Wextra -o /tmp/sluice-helper helm/image/helper.cc \
  && LD_LIBRARY_PATH=/opt/curl/lib helm/image/collect.sh build/release/bin/agent /tmp/sluice-helper LICENSE "$VERSION" /rootfs
 
+# tests/image/docker.sh --quick builds from here on, with a /rootfs of its own.
 FROM scratch
 COPY --from=build /rootfs/ /
 # Group 0 may read the kubelet's logs.

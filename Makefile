@@ -5,7 +5,7 @@ PYTHON ?= /usr/bin/python3
 LAUNCHER := $(if $(shell command -v ccache),-DCMAKE_CXX_COMPILER_LAUNCHER=ccache)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test release dev asan tsan tidy fuzz bench bench-quick unit e2e soak helm-test browser-test \
+.PHONY: help demo test release dev asan tsan tidy fuzz bench bench-quick unit e2e soak helm-test image-test browser-test \
         format style install package clean
 
 help: ## this list
@@ -51,7 +51,11 @@ soak: release ## kills, failing disks and a failing Loki for SOAK_SECONDS (600):
 
 helm-test: ## the charts and their scripts
 	@scripts/install-deps.sh test
-	@tests/helm/run.sh
+	@tests/helm/run.sh --with-apiserver
+
+image-test: ## the whole Dockerfile in a Docker engine of its own, and what it makes; as root
+	@scripts/build-helm-tools.sh docker
+	@tests/image/docker.sh
 
 browser-test: release ## the live page in a headless Chromium
 	@scripts/install-deps.sh browser

@@ -8,19 +8,20 @@
 # take long and are built when they are named or with --with-apiserver. A program
 # whose sources did not change since its last build is not built again.
 #
-# Go must be on the PATH. promtool comes from Debian's package "prometheus":
-# the one on the PATH is taken, else the package is unpacked (not installed).
+# Go must be on the PATH. promtool, etcd and a Docker engine come from Debian's packages:
+# those on the PATH are taken, else the packages are unpacked. They are not installed,
+# because an installed etcd or Docker starts as a service.
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 src=$here/tests/tools/helm
 out=${SLUICE_TOOLS:-${XDG_CACHE_HOME:-$HOME/.cache}/sluice/tools}
 
-usage() { sed -n '3,12s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"; }
+usage() { sed -n '3,13s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"; }
 say() { printf 'build-helm-tools: %s\n' "$*"; }
 die() { printf 'build-helm-tools: %s\n' "$*" >&2; exit 1; }
 
-all=(helm4 helm3 kubeconform helm-unittest querycheck schemas promtool)
+all=(helm4 helm3 kubeconform helm-unittest querycheck schemas promtool etcd docker)
 want=()
 apiserver=no
 while (($#)); do
@@ -74,26 +75,66 @@ build() {
   say "$name built in $((SECONDS - start)) s"
 }
 
-get_promtool() {
-  local deb start=$SECONDS
-  if command -v promtool >/dev/null; then
-    ln -sfn "$(command -v promtool)" "$out/promtool"
-    say "promtool: the one on the PATH"
+# unpack DIR PACKAGE... : Debian packages into a directory, without installing them, so
+# that no service of theirs is started.
+unpack() {
+  local dir=$1 debs one
+  shift
+  command -v apt-get >/dev/null || return 1
+  debs=$(mktemp -d)
+  if (cd "$debs" && apt-get -qq -o APT::Sandbox::User=root download "$@" >/dev/null); then
+    mkdir -p "$dir"
+    for one in "$debs"/*.deb; do dpkg-deb -x "$one" "$dir" || break; done
+  fi
+  rm -rf "$debs"
+  [[ -d $dir ]]
+}
+
+# from_debian NAME PACKAGE PROGRAM : the one on the PATH, or out of Debian's package.
+from_debian() {
+  local name=$1 package=$2 program=$3 start=$SECONDS
+  if command -v "$name" >/dev/null; then
+    ln -sfn "$(command -v "$name")" "$out/$name"
+    say "$name: the one on the PATH"
     return
   fi
-  if [[ -x $out/promtool ]]; then
-    say "promtool is there"
+  if [[ -x $out/$name && ! -L $out/$name ]]; then
+    say "$name is there"
     return
   fi
-  command -v apt-get >/dev/null || die "no promtool on the PATH, and no apt-get to fetch Debian's package \"prometheus\""
-  deb=$(mktemp -d)
-  say "unpacking promtool from Debian's package \"prometheus\""
-  (cd "$deb" && apt-get -qq -o APT::Sandbox::User=root download prometheus >/dev/null && dpkg-deb -x prometheus_*.deb .) ||
-    { rm -rf "$deb"; die "could not get Debian's package \"prometheus\" (apt-get update may be needed)"; }
-  install -m 755 "$deb/usr/bin/promtool" "$out/promtool.new"
-  mv -f "$out/promtool.new" "$out/promtool"
-  rm -rf "$deb"
-  say "promtool unpacked in $((SECONDS - start)) s"
+  say "unpacking $name from Debian's package \"$package\""
+  rm -rf "$out/$name.deb"
+  unpack "$out/$name.deb" "$package" || die "could not get Debian's package \"$package\" (apt-get update may be needed)"
+  rm -f "$out/$name"
+  install -m 755 "$out/$name.deb/$program" "$out/$name.new"
+  mv -f "$out/$name.new" "$out/$name"
+  rm -rf "$out/$name.deb"
+  say "$name unpacked in $((SECONDS - start)) s"
+}
+
+# A Docker engine for tests/image/docker.sh. Without one that test is skipped and says so.
+get_docker() {
+  local start=$SECONDS
+  if command -v dockerd >/dev/null && command -v docker >/dev/null; then
+    say "docker: the one on the PATH"
+  elif [[ $(id -u) != 0 ]]; then
+    say "docker: not fetched, because only root can run an engine"
+  elif [[ -x $out/docker/usr/sbin/dockerd ]]; then
+    say "docker is there"
+  else
+    rm -rf "$out/docker.new"
+    if unpack "$out/docker.new" docker.io containerd runc libdevmapper1.02.1 && [[ -x $out/docker.new/usr/sbin/dockerd ]]; then
+      # Libraries where LD_LIBRARY_PATH can name them without naming the architecture.
+      mkdir -p "$out/docker.new/lib"
+      find "$out/docker.new" -name 'libdevmapper*' -type f -exec cp -t "$out/docker.new/lib" {} +
+      rm -rf "$out/docker"
+      mv "$out/docker.new" "$out/docker"
+      say "docker unpacked in $((SECONDS - start)) s"
+    else
+      rm -rf "$out/docker.new"
+      say "DOCKER IS NOT THERE: Debian's package docker.io could not be fetched, so the image is not run"
+    fi
+  fi
 }
 
 # The schemas of Kubernetes and of the custom resources that the charts use, as
@@ -133,7 +174,9 @@ for name in "${want[@]}"; do
     querycheck) build querycheck "$src/query" . -ldflags='-s -w' ;;
     kube-apiserver) build kube-apiserver "$src/apiserver" k8s.io/kubernetes/cmd/kube-apiserver -ldflags='-s -w -X k8s.io/component-base/version.gitVersion=v1.36.3' ;;
     kubectl) build kubectl "$src/apiserver" k8s.io/kubernetes/cmd/kubectl -ldflags='-s -w -X k8s.io/component-base/version.gitVersion=v1.36.3' ;;
-    promtool) get_promtool ;;
+    promtool) from_debian promtool prometheus usr/bin/promtool ;;
+    etcd) from_debian etcd etcd-server usr/bin/etcd ;;
+    docker) get_docker ;;
     schemas) make_schemas ;;
     *) die "unknown program $name (see --list)" ;;
   esac

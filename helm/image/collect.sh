@@ -1,14 +1,15 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 # Puts together the root file system of the image: the programs, the libraries that
-# they load, certificates, time zones, licences and a bill of materials.
+# they load, the C library's modules for East Asian character sets, certificates, time
+# zones, licences and a bill of materials.
 #
 #   helm/image/collect.sh AGENT HELPER LICENSE VERSION OUT
 #
 # Runs on Debian, where dpkg knows which package a library belongs to.
 set -euo pipefail
 
-(($# == 5)) || { sed -n '3,8s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" >&2; exit 2; }
+(($# == 5)) || { sed -n '3,9s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" >&2; exit 2; }
 agent=$1 helper=$2 license=$3 version=$4 out=$5
 
 die() { printf 'collect: %s\n' "$*" >&2; exit 1; }
@@ -37,6 +38,28 @@ while read -r library; do
   mkdir -p "$(dirname "$target")"
   [[ -e $target ]] || install -m 755 "$(realpath "$library")" "$target"
 done <<<"$libraries"
+
+# The C library reads the character sets of East Asia (`encoding` in a configuration) with
+# modules that it loads by name, so ldd does not see them. These are the sets that
+# agent/text/charset.cc asks for, the libraries that their modules share, and a list that
+# names only them.
+charsets=(BIG5-HKSCS CP932 EUC-JP-MS GB18030 ISO-2022-JP UHC)
+gconv=/usr$(ldconfig -p | awk '/libc\.so\.6/ { print $NF; exit }' | sed 's|^/usr||; s|/[^/]*$||')/gconv
+[[ -d $gconv ]] || die "the C library's conversion modules are not in $gconv"
+mkdir -p "$out$gconv"
+lists=("$gconv/gconv-modules")
+for list in "$gconv"/gconv-modules.d/*.conf; do [[ ! -e $list ]] || lists+=("$list"); done
+for charset in "${charsets[@]}"; do
+  name=$(awk -v want="$charset//" '$1 == "alias" && $2 == want { sub("//$", "", $3); print $3; exit }' "${lists[@]}")
+  module=$(awk -v want="${name:-$charset}//" '$1 == "module" && $2 == want && $3 == "INTERNAL" { print $4; exit }' "${lists[@]}")
+  [[ -n $module && -e $gconv/$module.so ]] || die "the C library has no module for $charset"
+  awk -v want="${name:-$charset}//" -v as="$charset//" \
+    '($1 == "module" && ($2 == want || $3 == want)) || ($1 == "alias" && $2 == as && $3 == want)' "${lists[@]}" >>"$out$gconv/gconv-modules"
+  install -m 755 "$gconv/$module.so" "$out$gconv/"
+  while read -r shared; do
+    [[ ! -e $gconv/$shared ]] || install -m 755 "$gconv/$shared" "$out$gconv/"
+  done < <(readelf -d "$gconv/$module.so" | sed -n 's/.*(NEEDED).*\[\(.*\)\]/\1/p')
+done
 find "$out/usr/lib" -name '*.so*' -type f -exec strip --strip-unneeded {} +
 
 cp /etc/ssl/certs/ca-certificates.crt "$out/etc/ssl/certs/"

@@ -6,12 +6,19 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
+import sys
+import time
 
 import pytest
 
 from conftest import HELM, ROOT, agent_binary, run
+from sink import Sink
 from test_helper import helper  # noqa: F401  (a fixture)
+
+sys.path.insert(0, str(ROOT / "tests/image"))
+import charsets  # noqa: E402
 
 
 @pytest.fixture(scope="module", params=["stand-in", "agent"])
@@ -25,7 +32,7 @@ def root(request, tmp_path_factory, helper):  # noqa: F811
     return request.param, out, done.stdout
 
 
-def in_chroot(root, *argv, user=(10001, 0)):
+def entering(root, user=(10001, 0)):
     if os.geteuid() != 0:
         pytest.skip("optional: only root can enter another root directory")
 
@@ -35,7 +42,11 @@ def in_chroot(root, *argv, user=(10001, 0)):
         os.setgroups([])
         os.setgid(user[1])
         os.setuid(user[0])
-    return subprocess.run(argv, preexec_fn=enter, env={}, capture_output=True, text=True, timeout=20, check=False)
+    return enter
+
+
+def in_chroot(root, *argv):
+    return subprocess.run(argv, preexec_fn=entering(root), env={}, capture_output=True, text=True, timeout=20, check=False)
 
 
 def test_the_programs_run_as_user_10001(root):
@@ -86,6 +97,40 @@ def test_every_library_is_there(root):
         done = run("ldd", path / "usr/bin" / name)
         for library in re.findall(r"=> (/\S+)", done.stdout) + re.findall(r"^\s+(/\S+) \(", done.stdout, re.M):
             assert (path / library.lstrip("/")).exists(), library
+
+
+def test_the_character_sets_of_east_asia(root):
+    """The C library loads their modules by name. The image had none, and `encoding: gbk` was
+    refused at start in it, though not on the machine where it was built."""
+    kind, path, _ = root
+    source = (ROOT / "agent/text/internal/charset_tables.inc").read_text()
+    asked = set(re.findall(r'Kind::kIconv, "([^"]+)"', source))
+    collected = set(re.search(r"^charsets=\((.*)\)$", (HELM / "image/collect.sh").read_text(), re.M).group(1).split())
+    assert asked == collected, "helm/image/collect.sh and the program name different character sets"
+    if kind != "agent":
+        return
+    sink = Sink()
+    charsets.write(path / "logs", sink.url + "/loki/api/v1/push", "/logs")
+    with open(path / "agent.log", "w", encoding="utf-8") as log:
+        process = subprocess.Popen(["/usr/bin/agent", "-config.file=/logs/promtail.yaml"], preexec_fn=entering(path), env={}, stdout=log, stderr=log)
+    try:
+        deadline = time.monotonic() + 30
+        while not set(charsets.TEXTS.values()) <= {line for _, line, _ in sink.seen()}:
+            assert process.poll() is None and time.monotonic() < deadline, (path / "agent.log").read_text() + str(sink.seen())
+            time.sleep(0.05)
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.wait(40)
+        sink.close()
+
+
+def test_in_a_docker_engine():
+    """The last stage of the Dockerfile, around the agent that is built already."""
+    done = run(ROOT / "tests/image/docker.sh", "--quick", agent_binary(), check=False, timeout=600)
+    if done.returncode == 3:
+        pytest.skip(f"optional: {done.stderr.strip().splitlines()[-1]}")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "East Asian character sets were read" in done.stdout
 
 
 def test_wrong_use(tmp_path):
