@@ -21,7 +21,7 @@ usage() { sed -n '3,13s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"; }
 say() { printf 'build-helm-tools: %s\n' "$*"; }
 die() { printf 'build-helm-tools: %s\n' "$*" >&2; exit 1; }
 
-all=(helm4 helm3 kubeconform helm-unittest querycheck schemas promtool etcd docker)
+all=(helm4 helm3 kubeconform kube-score helm-unittest querycheck schemas traceql promtool etcd docker)
 want=()
 apiserver=no
 while (($#)); do
@@ -50,7 +50,7 @@ stamp() {
   {
     go version
     cat "${BASH_SOURCE[0]}"
-    find "$@" -type f \( -name '*.go' -o -name 'go.*' -o -name '*.py' \) -print0 | LC_ALL=C sort -z | xargs -0 cat
+    find "$@" -name node_modules -prune -o -type f \( -name '*.go' -o -name 'go.*' -o -name '*.py' -o -name '*.mjs' -o -name '*.json' \) -print0 | LC_ALL=C sort -z | xargs -0 cat
   } | sha256sum | cut -d' ' -f1
 }
 
@@ -162,6 +162,27 @@ while text.strip():
   say "schemas made in $((SECONDS - start)) s"
 }
 
+# The grammar of TraceQL is a package for Node.js: Tempo's own parser is no Go module.
+make_traceql() {
+  local want_stamp start=$SECONDS
+  want_stamp=$(stamp "$src/traceql")
+  if fresh traceql "$want_stamp"; then
+    say "traceql is up to date"
+    return
+  fi
+  if ! command -v npm >/dev/null || ! command -v node >/dev/null; then
+    say "TRACEQL IS NOT CHECKED: Node.js and npm are not there (scripts/install-deps.sh browser)"
+    return
+  fi
+  rm -rf "$out/traceql" "$out/traceql.new"
+  mkdir "$out/traceql.new"
+  cp "$src"/traceql/*.json "$src"/traceql/*.mjs "$out/traceql.new"
+  (cd "$out/traceql.new" && npm ci --no-audit --no-fund --silent)
+  mv "$out/traceql.new" "$out/traceql"
+  printf '%s' "$want_stamp" >"$out/.traceql.stamp"
+  say "traceql made in $((SECONDS - start)) s"
+}
+
 for name in "${want[@]}"; do
   case $name in
     helm4) build helm4 "$src/cli" helm.sh/helm/v4/cmd/helm -ldflags='-s -w -X helm.sh/helm/v4/internal/version.version=v4.3.1' ;;
@@ -170,6 +191,7 @@ for name in "${want[@]}"; do
         -X helm.sh/helm/v3/pkg/chartutil.k8sVersionMajor=1 -X helm.sh/helm/v3/pkg/chartutil.k8sVersionMinor=36
         -X helm.sh/helm/v3/pkg/lint/rules.k8sVersionMajor=1 -X helm.sh/helm/v3/pkg/lint/rules.k8sVersionMinor=36' ;;
     kubeconform) build kubeconform "$src/cli" github.com/yannh/kubeconform/cmd/kubeconform -ldflags='-s -w' ;;
+    kube-score) build kube-score "$src/score" github.com/zegl/kube-score/cmd/kube-score -ldflags='-s -w' ;;
     helm-unittest) build helm-unittest "$src/cli" github.com/helm-unittest/helm-unittest/cmd/helm-unittest -ldflags='-s -w' ;;
     querycheck) build querycheck "$src/query" . -ldflags='-s -w' ;;
     kube-apiserver) build kube-apiserver "$src/apiserver" k8s.io/kubernetes/cmd/kube-apiserver -ldflags='-s -w -X k8s.io/component-base/version.gitVersion=v1.36.3' ;;
@@ -178,6 +200,7 @@ for name in "${want[@]}"; do
     etcd) from_debian etcd etcd-server usr/bin/etcd ;;
     docker) get_docker ;;
     schemas) make_schemas ;;
+    traceql) make_traceql ;;
     *) die "unknown program $name (see --list)" ;;
   esac
 done

@@ -5,7 +5,6 @@
 #   scripts/install-deps.sh            to build and run the program
 #   scripts/install-deps.sh test       and to run the tests
 #   scripts/install-deps.sh dev        and clang, clang-tidy, valgrind
-#   scripts/install-deps.sh charts     to build, and to test the charts with a real API server
 #   scripts/install-deps.sh browser    to build, and to test the live page in Chromium
 set -euo pipefail
 
@@ -15,15 +14,12 @@ build=(build-essential cmake ninja-build pkg-config ccache ca-certificates
   libfmt-dev zlib1g-dev libmaxminddb-dev)
 test=(libgtest-dev libgmock-dev libbenchmark-dev python3 python3-pytest python3-yaml git shellcheck
   valgrind openssl binutils util-linux curl file)
-# etcd starts as a service where it is installed, so only who asks for it gets it.
-charts=(etcd-server)
 dev=(clang-19 clang-tidy-19 libclang-rt-19-dev lld-19 clang-format-19)
 
 want=("${build[@]}")
 case "${1:-build}" in
   build) ;;
   test) want+=("${test[@]}") ;;
-  charts) want+=("${test[@]}" "${charts[@]}") ;;
   dev) want+=("${test[@]}" "${dev[@]}") ;;
   browser)
     want+=("${test[@]}" chromium fonts-dejavu-core)
@@ -31,7 +27,7 @@ case "${1:-build}" in
     command -v node >/dev/null || want+=(nodejs)
     command -v npm >/dev/null || want+=(npm)
     ;;
-  *) echo "usage: $0 [build|test|dev|charts|browser]" >&2; exit 2 ;;
+  *) echo "usage: $0 [build|test|dev|browser]" >&2; exit 2 ;;
 esac
 
 missing=()

@@ -54,6 +54,42 @@ def test_the_schemas_are_strict(charts, tmp_path):
         assert done.returncode != 0 and "DaemonSet" in done.stdout
 
 
+# What kube-score wants and these charts do not give, with the reason.
+NOT_WANTED = {
+    "container-image-pull-policy": "tags are fixed, so IfNotPresent pulls the same image once",
+    "container-ephemeral-storage-request-and-limit": "read-only root file systems; nothing is written but the state directory",
+    "container-security-context-user-group-id": "group 0 reads the kubelet's logs, which are 0640 root:root",
+}
+
+
+def faults(charts, path, chart, *args):
+    path.write_text(charts.text(chart, *args))
+    unwanted = list(NOT_WANTED)
+    if chart == "stack" and not os.environ.get("SLUICE_UPSTREAM_CHARTS"):
+        unwanted += ["ingress-targets-service", "networkpolicy-targets-pod"]  # the stubs have neither
+    ignored = [a for name in unwanted for a in ("--ignore-test", name)]
+    done = run(tool("kube-score"), "score", "--output-format", "ci", "--ignore-container-cpu-limit", *ignored, path, check=False)
+    found = [line for line in done.stdout.splitlines() if re.match(r"\[(CRITICAL|WARNING)\]", line)]
+    # The pod of `helm test` lives for seconds; "one" and "two" are a ci file's own containers.
+    return [line for line in found if not re.search(r"-test/\S+ v1/Pod: The pod does not have a matching NetworkPolicy|\((one|two)\)", line)]
+
+
+@pytest.mark.parametrize("chart,values", CASES, ids=IDS)
+def test_kube_score(charts, tmp_path, chart, values):
+    """A linter of others looks at the same objects."""
+    more = {"agent": ["networkPolicy.enabled=true"], "stack": ["sluice.networkPolicy.enabled=true"]}.get(chart, [])
+    found = faults(charts, tmp_path / "rendered.yaml", chart, "-f", values, *(a for one in more for a in ("--set", one)))
+    assert not found, "\n".join(found)
+
+
+@pytest.mark.parametrize("setting,says", [
+    ("containerSecurityContext.privileged=true", "privileged"), ("image.tag=latest", "latest"),
+    ("containerSecurityContext.readOnlyRootFilesystem=false", "writable"), ("networkPolicy.enabled=false", "NetworkPolicy")])
+def test_kube_score_would_find_it(charts, tmp_path, setting, says):
+    found = faults(charts, tmp_path / "rendered.yaml", "agent", "--set", "networkPolicy.enabled=true", "--set", setting)
+    assert any(says in line for line in found), found
+
+
 def normal(text):
     """Without what changes at every release of the chart."""
     text = re.sub(r"(helm\.sh/chart: \S+?)-\d+\.\d+\.\d+\S*", r"\1", text)
