@@ -63,21 +63,21 @@ def free_port():
 class Running:
     """The agent as the DaemonSet starts it, over a pod tree of our own."""
 
-    def __init__(self, charts, base, values=(), positions=None):
+    def __init__(self, charts, base, values=(), positions=None, *, all_lines=None, second="2026-01-02T03:04:05", push_url=None):
         self.sink, self.port = Sink(), free_port()
         self.pods = base / "pods"
-        for name, lines in LINES.items():
+        for name, lines in (all_lines or LINES).items():
             directory = self.pods / name
             directory.mkdir(parents=True)
             (directory / "0.log").write_text("".join(
-                f"2026-01-02T03:04:05.{i:09d}Z stdout F {line}\n" for i, line in enumerate(lines)))
+                f"{second}.{i:09d}Z stdout F {line}\n" for i, line in enumerate(lines)))
         (base / "state").mkdir()
         if positions:
             (base / "state/positions.yaml").write_text(yaml.safe_dump({"positions": positions}))
         objects = charts.objects("agent", *values)
         self.config = agent_config(objects)
         self.config["server"].update(http_listen_port=self.port, http_listen_address="127.0.0.1")
-        self.config["clients"][0].update(url=self.sink.url + "/loki/api/v1/push", batchwait="100ms")
+        self.config["clients"][0].update(url=push_url or self.sink.url + "/loki/api/v1/push", batchwait="100ms")
         self.config["positions"] = {"filename": str(base / "state/positions.yaml"), "sync_period": "100ms"}
         for job in self.config["scrape_configs"]:
             if "pod_logs" in job:

@@ -43,6 +43,8 @@ BAD = [
     ("stack", {"sluice": {"tolerationz": []}}, "tolerationz"),
     ("stack", {"grafana": {"datasource": {}}}, "datasource"),
     ("stack", {"grafana": {"datasources": {"loki": {"url": "loki"}}}}, "url"),
+    ("stack", {"grafana": {"datasources": {"traceToLogsTags": []}}}, "traceToLogsTags"),
+    ("stack", {"grafana": {"datasources": {"traceToLogsTags": [{"key": "service.name"}]}}}, "traceToLogsTags"),
     ("stack", {"ingress": {"tempo": {"enabled": True}}}, "authAnnotations"),
     ("stack", {"httpRoute": {"tempo": {"enabled": True, "parentRefs": [{"name": "g"}]}}}, "authenticated"),
     ("stack", {"loki": {"gateway": {"enabled": True, "ingress": {"enabled": True}}}}, "basicAuth"),

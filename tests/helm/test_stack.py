@@ -101,7 +101,7 @@ def test_datasources(charts):
     assert [f.get("datasourceUid") for f in fields] == ["tempo", "tempo", None]
     to_logs = tempo["jsonData"]["tracesToLogsV2"]
     assert to_logs["datasourceUid"] == "loki" and to_logs["filterByTraceID"] is True
-    assert {"key": "service.name", "value": "service_name"} in to_logs["tags"]
+    assert to_logs["tags"] == [{"key": "k8s.namespace.name", "value": "namespace"}, {"key": "k8s.pod.name", "value": "pod"}]
 
 
 def test_every_dollar_sign_is_doubled(charts):
