@@ -57,7 +57,7 @@ done
 [[ $timeout =~ ^[0-9]+(s|m|h)$ ]] || usage_error "--timeout is a duration like 5m, not \"$timeout\""
 if [[ $mode == agent-only ]]; then : "${release:=sluice}"; else : "${release:=sluice-stack}"; fi
 
-trap 'on_error $LINENO' ERR
+trap 'on_error "${BASH_SOURCE[0]##*/}:$LINENO"' ERR
 
 # run COMMAND... : runs it, or only says so.
 run() {

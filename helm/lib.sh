@@ -65,12 +65,12 @@ wait_until() {
   done
 }
 
-# on_error LINE : the ERR trap. Says which step failed.
+# on_error FILE:LINE : the ERR trap. Says which step failed.
 on_error() {
   local code=$?
   trap - ERR
   complain ""
-  complain "Failed in step \"$STEP\" (line $1, exit code $code of the command)."
+  complain "Failed in step \"$STEP\" ($1, exit code $code of the command)."
   complain "What was done before it stays. The same command can be run again."
   exit "${STEP_EXIT:-$EXIT_DEPLOY}"
 }

@@ -146,6 +146,20 @@ def test_helm_3_is_fine(fake):
     assert fake.run("deploy.sh", "--dry-run").returncode == 0
 
 
+def test_the_version_of_helm_cannot_be_read(fake):
+    fake.rule("helm", "version --short", "what?\n")
+    refused(fake, says="The version of helm cannot be read.")
+
+
+def test_kubectl_is_not_there(fake, tmp_path):
+    bin_dir = tmp_path / "only"
+    bin_dir.mkdir()
+    for name in ("bash", "mktemp", "dirname", "sed", "rm", "cat", "grep", "awk"):
+        (bin_dir / name).symlink_to(f"/usr/bin/{name}")
+    (bin_dir / "helm").symlink_to(HERE / "fake/helm")
+    refused(fake, says="kubectl is not on the PATH", env={"PATH": str(bin_dir)})
+
+
 def test_helm_is_not_there(fake, tmp_path):
     bin_dir = tmp_path / "only"
     bin_dir.mkdir()
@@ -211,7 +225,7 @@ def test_no_grafana_for_hybrid(fake):
 
 def test_two_grafanas(fake):
     fake.rule("kubectl", "get deployments *", GRAFANA + "team-b grafana LABEL=x\n")
-    refused(fake, says="There are 2 Grafanas")
+    refused(fake, says="There are 2 Grafanas. Choose with --grafana-namespace: monitoring team-b")
     done = fake.run("deploy.sh", "--dry-run", "--grafana-namespace", "team-b")
     assert done.returncode == 0
     assert any("grafana.datasources.label=x" in c and "grafana.namespace=team-b" in c for c in fake.calls())
@@ -266,7 +280,7 @@ def test_old_loki_stack(fake):
 
 def test_another_loki_in_the_namespace(fake):
     fake.rule("kubectl", "get statefulset/loki *", "loki other")
-    refused(fake, says=["statefulset/loki", "--set loki.enabled=false"])
+    refused(fake, says=["There is a statefulset/loki in namespace monitoring already, of other (not of release sluice-stack)", "--set loki.enabled=false"])
 
 
 def test_our_loki_in_the_namespace(fake):
@@ -335,12 +349,16 @@ def test_skip_preflight(fake):
 
 # ---- deploy.sh: use -----------------------------------------------------------
 
-@pytest.mark.parametrize("args", [["--mode", "other"], ["--bogus"], ["--mode"], ["--dry-run=maybe"], ["--namespace", "A_b"],
-                                  ["--timeout", "soon"], ["--values", "/no/such/file"], ["--yes=1"], ["stray"],
-                                  ["--mode", "agent-only", "--with-otel"], ["--mode", "agent-only", "--ingress"]])
-def test_wrong_use(fake, args):
+@pytest.mark.parametrize("args,says", [
+    (["--mode", "other"], '--mode is hybrid, full or agent-only, not "other"'), (["--bogus"], "unknown option --bogus"),
+    (["--mode"], "--mode needs a value"), (["--dry-run=maybe"], '--dry-run is client or server, not "maybe"'),
+    (["--namespace", "A_b"], '"A_b" is no name for a namespace'), (["--timeout", "soon"], '--timeout is a duration like 10m, not "soon"'),
+    (["--values", "/no/such/file"], "cannot read the values file /no/such/file"), (["--yes=1"], "unknown option 1"), (["stray"], "unknown option stray"),
+    (["--mode", "agent-only", "--with-otel"], "--with-otel needs Tempo, which agent-only does not install"),
+    (["--mode", "agent-only", "--ingress"], "agent-only has no Ingress")])
+def test_wrong_use(fake, args, says):
     done = fake.run("deploy.sh", *args)
-    assert done.returncode == 2 and "see --help" in done.stderr
+    assert done.returncode == 2 and says in done.stderr and "see --help" in done.stderr
     assert not fake.calls()
 
 
@@ -357,7 +375,7 @@ def test_help(fake, script):
 
 def test_asks_before_it_changes_anything(fake):
     done = fake.run("deploy.sh")
-    assert done.returncode == 2 and "Say --yes" in done.stderr and not fake.mutations()
+    assert done.returncode == 2 and "Nobody can be asked here: standard input is no terminal. Say --yes." in done.stderr and not fake.mutations()
     done = fake.run("deploy.sh", stdin="no\n", env={"SLUICE_ANSWERS_ON_STDIN": "1"})
     assert done.returncode == 2 and "Nothing was changed." in done.stderr and not fake.mutations()
 
@@ -464,7 +482,7 @@ def test_with_otel_and_without_cert_manager(fake):
 
 def test_the_gate_waits_for_the_webhook(fake):
     done = deployed(fake, "--with-otel", code=4)
-    assert "no CA bundle" in done.stderr and "sluice-otel" not in str(helm_steps(fake))
+    assert "The webhook of the operator has no CA bundle." in done.stderr and "sluice-otel" not in str(helm_steps(fake))
     fake.rule("kubectl", "get mutatingwebhookconfiguration*", "Q0E=")
     fake.rule("kubectl", "apply --dry-run=server*", "", 1)
     done = fake.run("deploy.sh", "--yes", "--with-otel")
@@ -513,7 +531,8 @@ def test_ingress_switch(fake):
 def test_a_release_that_fails(fake):
     fake.rule("helm", "upgrade --install sluice-stack *", "Error: timed out\n", 1)
     done = deployed(fake, code=4)
-    assert 'Failed in step "release sluice-stack"' in done.stderr
+    assert 'Failed in step "release sluice-stack" (lib.sh:' in done.stderr
+    assert "What was done before it stays. The same command can be run again." in done.stderr
 
 
 @pytest.mark.parametrize("pattern,step", [
@@ -588,7 +607,7 @@ def test_cleanup_twice(fake):
 def test_cleanup_volumes_need_a_word(fake):
     installed(fake)
     done = fake.run("cleanup.sh", "--delete-pvc", stdin="yes\nno\n", env={"SLUICE_ANSWERS_ON_STDIN": "1"})
-    assert done.returncode == 2 and "were not deleted" in done.stderr
+    assert done.returncode == 2 and "The volumes were not deleted." in done.stderr
     assert not [c for c in fake.mutations() if "persistentvolumeclaim" in c]
     done = fake.run("cleanup.sh", "--delete-pvc", stdin="yes\nmonitoring\n", env={"SLUICE_ANSWERS_ON_STDIN": "1"})
     assert done.returncode == 0
@@ -619,6 +638,16 @@ def test_cleanup_platform_removes_only_ours(fake):
     assert not [c for c in fake.mutations() if "crd" in c]
 
 
+def test_cleanup_platform_needs_a_word(fake):
+    installed(fake)
+    fake.rule("helm", "list *--selector*", "NAME NAMESPACE REV\ncert-manager cert-manager 1\n")
+    done = fake.run("cleanup.sh", "--platform", stdin="yes\nno\n", env={"SLUICE_ANSWERS_ON_STDIN": "1"})
+    assert done.returncode == 2 and "The platform releases were not removed." in done.stderr
+    assert "cert-manager" not in str(helm_steps(fake))
+    done = fake.run("cleanup.sh", "--platform", stdin="yes\nplatform\n", env={"SLUICE_ANSWERS_ON_STDIN": "1"})
+    assert done.returncode == 0 and helm_steps(fake)[-1][1] == "cert-manager"
+
+
 def test_cleanup_platform_without_any(fake):
     installed(fake)
     fake.rule("helm", "list *--selector*", "NAME NAMESPACE REV\n")
@@ -630,7 +659,7 @@ def test_cleanup_waits_for_the_collector(fake):
     installed(fake)
     fake.rule("kubectl", "get opentelemetrycollectors*", "opentelemetrycollector/gateway\n")
     done = fake.run("cleanup.sh", "--yes")
-    assert done.returncode == 4 and "finalizer" in done.stderr
+    assert done.returncode == 4 and "The collector is not gone. Is the operator running? Its finalizer holds it." in done.stderr
     assert "sluice-stack" not in str(helm_steps(fake))
 
 
@@ -646,9 +675,12 @@ def test_cleanup_without_a_cluster(fake):
     assert fake.run("cleanup.sh", "--yes").returncode == 3
 
 
-@pytest.mark.parametrize("args", [["--mode", "x"], ["--bogus"], ["--timeout", "x"], ["--release"]])
-def test_cleanup_wrong_use(fake, args):
-    assert fake.run("cleanup.sh", *args).returncode == 2
+@pytest.mark.parametrize("args,says", [
+    (["--mode", "x"], '--mode is hybrid, full or agent-only, not "x"'), (["--bogus"], "unknown option --bogus"),
+    (["--timeout", "x"], '--timeout is a duration like 5m, not "x"'), (["--release"], "--release needs a value")])
+def test_cleanup_wrong_use(fake, args, says):
+    done = fake.run("cleanup.sh", *args)
+    assert done.returncode == 2 and says in done.stderr
 
 
 def test_a_failing_uninstall(fake):
@@ -661,15 +693,31 @@ def test_a_failing_uninstall(fake):
 # ---- the scripts themselves -----------------------------------------------------
 
 def test_shellcheck():
-    scripts = [HELM / "deploy.sh", HELM / "cleanup.sh", HELM / "lib.sh", HERE / "run.sh", HERE / "fake/kubectl",
+    scripts = [HELM / "deploy.sh", HELM / "cleanup.sh", HELM / "lib.sh", *sorted((HELM / "deploy").glob("*.sh")), HERE / "run.sh", HERE / "fake/kubectl",
                ROOT / "scripts/build-helm-tools.sh", *sorted((HELM / "image").glob("*.sh")), *sorted((ROOT / "tests/image").glob("*.sh"))]
     run("shellcheck", "-x", *scripts, cwd=ROOT)
+
+
+def test_every_complaint_is_tested():
+    """Three words in a row of every sentence that a script may refuse with stand in this file."""
+    def runs(text):
+        words = re.findall(r"[A-Za-z0-9-]+", text)
+        return {" ".join(words[i:i + 3]) for i in range(len(words) - 2)}
+    tested = runs((HERE / "test_scripts.py").read_text())
+    sentences = 0
+    for path in [HELM / "deploy.sh", HELM / "cleanup.sh", HELM / "lib.sh", *sorted((HELM / "deploy").glob("*.sh"))]:
+        for text in re.findall(r'\b(?:fail|warn|usage_error|complain) "((?:[^"\\]|\\.)*)"', path.read_text()):
+            parts = re.split(r'\$\{[^}]*\}|\$\([^)]*\)|\$\w+|\\"', text)
+            wanted = {run for part in parts for run in runs(part)}
+            sentences += 1
+            assert not wanted or wanted & tested, f"{path.name}: no test for: {text}"
+    assert sentences > 50
 
 
 def test_the_go_templates_parse(tmp_path):
     """The fake kubectl runs no template, so at least they must be whole: Helm parses them
     with the same template language."""
-    templates = re.findall(r"'go-template=(.*?)' ", (HELM / "deploy.sh").read_text())
+    templates = re.findall(r"'go-template=(.*?)' ", (HELM / "deploy/preflight.sh").read_text())
     assert len(templates) == 4
     chart = tmp_path / "chart"
     (chart / "templates").mkdir(parents=True)

@@ -1,0 +1,131 @@
+# shellcheck shell=bash disable=SC2034,SC2154
+# SPDX-License-Identifier: Apache-2.0
+# What deploy.sh looks at afterwards: pods, Loki and Tempo, and a line that a pod wrote.
+# Sourced by deploy.sh, whose variables these functions read and set; never run.
+
+# From the rendered chart: the name and the image of the agent.
+daemonset_name() { awk '/^---/ { kind = "" } /^kind: / { kind = $2 } /^  name: / && kind == "DaemonSet" { print $2; exit }' "$rendered"; }
+agent_image() { awk '/^---/ { kind = "" } /^kind: / { kind = $2 } kind == "DaemonSet" && /^ +image: / { gsub(/"/, "", $2); print $2; exit }' "$rendered"; }
+
+# answers SERVICE:PORT PATH : through the API server, so no port-forward is needed.
+answers() { kc get --raw "/api/v1/namespaces/$namespace/services/$1/proxy$2" >"$work/answer" 2>/dev/null; }
+
+marker=''
+marker_is_in_loki() {
+  answers loki:3100 "/loki/api/v1/query_range?limit=1&query=%7Bnamespace%3D%22$namespace%22%7D%20%7C%3D%20%22$marker%22" &&
+    grep -q "$marker" "$work/answer"
+}
+
+verify_marker() {
+  local found=no
+  marker=sluice-marker-$(date +%s)-$RANDOM
+  STEP="marker line"
+  kc apply --namespace "$namespace" -f - <<YAML
+apiVersion: batch/v1
+kind: Job
+metadata:
+  name: $marker
+  labels:
+    app.kubernetes.io/name: sluice-marker
+spec:
+  backoffLimit: 0
+  ttlSecondsAfterFinished: 300
+  template:
+    metadata:
+      labels:
+        app.kubernetes.io/name: sluice-marker
+    spec:
+      restartPolicy: Never
+      automountServiceAccountToken: false
+      securityContext:
+        runAsUser: 10001
+        runAsNonRoot: true
+        seccompProfile:
+          type: RuntimeDefault
+      containers:
+        - name: say
+          image: $(agent_image)
+          command: [/usr/bin/sluice-helper, say, $marker]
+          resources:
+            requests: {cpu: 10m, memory: 16Mi}
+            limits: {memory: 32Mi}
+          securityContext:
+            readOnlyRootFilesystem: true
+            allowPrivilegeEscalation: false
+            capabilities:
+              drop: [ALL]
+YAML
+  if wait_until "${SLUICE_MARKER_SECONDS:-60}" marker_is_in_loki; then found=yes; fi
+  kc delete job "$marker" --namespace "$namespace" --ignore-not-found --wait=false
+  if [[ $found == no ]]; then
+    complain "A line that a pod wrote did not arrive in Loki within ${SLUICE_MARKER_SECONDS:-60} s. See docs/TROUBLESHOOTING.md, \"No logs arrive\"."
+    return 1
+  fi
+  ok "a line that a pod wrote was found in Loki"
+}
+
+verify() {
+  head_line "Verify"
+  STEP_EXIT=$EXIT_VERIFY
+  STEP="daemonset $(daemonset_name)"
+  kc rollout status "daemonset/$(daemonset_name)" --namespace "$namespace" --timeout "$timeout"
+  ok "every node has a ready agent"
+  if [[ $mode == agent-only ]]; then
+    say "  note: with agent-only it is not known where your Loki can be asked; look for {namespace=\"$namespace\"} there."
+    return 0
+  fi
+  local app
+  for app in loki tempo; do
+    grep -q "^  name: $app\$" "$rendered" || continue
+    STEP="statefulset $app"
+    kc rollout status "statefulset/$app" --namespace "$namespace" --timeout "$timeout"
+  done
+  STEP="Loki's /ready"
+  if grep -q '^  name: loki$' "$rendered"; then
+    wait_until "${SLUICE_READY_SECONDS:-120}" answers loki:3100 /ready || { complain "Loki does not say that it is ready."; return 1; }
+    ok "Loki is ready"
+  fi
+  STEP="Tempo's /ready"
+  if grep -q '^  name: tempo$' "$rendered"; then
+    wait_until "${SLUICE_READY_SECONDS:-120}" answers tempo:3200 /ready || { complain "Tempo does not say that it is ready."; return 1; }
+    ok "Tempo is ready"
+  fi
+  if grep -q '^  name: loki$' "$rendered"; then verify_marker; fi
+  verify_datasources
+}
+
+datasources_are_there() {
+  local there name
+  there=$(grafana_datasources) || return 1
+  while read -r name; do [[ $there == *"\"name\":\"$name\""* ]] || return 1; done < <(datasource_names "$rendered")
+}
+
+verify_datasources() {
+  if [[ $mode == full ]]; then grafana_namespace=$namespace grafana_deployment=grafana; fi
+  [[ -n $grafana_deployment ]] || return 0
+  STEP="data sources in Grafana"
+  if wait_until "${SLUICE_DATASOURCE_SECONDS:-60}" datasources_are_there; then
+    ok "Grafana has the data sources"
+  else
+    warn "Grafana does not show the data sources yet. Its sidecar may not be allowed to reload (a changed admin password). A restart helps: kubectl --namespace $grafana_namespace rollout restart deployment/$grafana_deployment"
+  fi
+}
+
+print_hints() {
+  [[ $mode == hybrid ]] || return 0
+  head_line "Not changed here"
+  say "Your Prometheus and Grafana were not touched. For span metrics and links from"
+  say "metrics to traces, add this to the values of kube-prometheus-stack, then deploy"
+  say "again with --values helm/values/full.yaml and --set"
+  say "tempo.tempo.metricsGenerator.storage.remote_write[0].url=${prometheus_url:-http://<prometheus>:9090}/api/v1/write"
+  cat <<'YAML'
+  prometheus:
+    prometheusSpec:
+      enableRemoteWriteReceiver: true
+      enableFeatures: [exemplar-storage]
+  grafana:
+    sidecar:
+      datasources:
+        exemplarTraceIdDestinations: {datasourceUid: tempo, traceIdLabelName: traceID, urlDisplayLabel: View trace}
+YAML
+}
