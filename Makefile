@@ -5,7 +5,7 @@ PYTHON ?= /usr/bin/python3
 LAUNCHER := $(if $(shell command -v ccache),-DCMAKE_CXX_COMPILER_LAUNCHER=ccache)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test release dev asan tsan tidy fuzz bench bench-quick unit e2e soak helm-test image-test browser-test \
+.PHONY: help demo test release dev asan tsan tidy fuzz bench bench-quick unit e2e soak helm-test image-test arm64 browser-test \
         format style install package clean
 
 help: ## this list
@@ -56,6 +56,9 @@ helm-test: ## the charts and their scripts
 image-test: ## the whole Dockerfile in a Docker engine of its own, and what it makes; as root
 	@scripts/build-helm-tools.sh docker
 	@tests/image/docker.sh
+
+arm64: ## cross-compile for arm64 in a Debian of its own, and run it under QEMU; as root
+	@scripts/arm64.sh
 
 browser-test: release ## the live page in a headless Chromium
 	@scripts/install-deps.sh browser

@@ -127,7 +127,7 @@ get_docker() {
       # Libraries where LD_LIBRARY_PATH can name them without naming the architecture.
       mkdir -p "$out/docker.new/lib"
       find "$out/docker.new" -name 'libdevmapper*' -type f -exec cp -t "$out/docker.new/lib" {} +
-      rm -rf "$out/docker"
+      rm -rf "$out/docker" "$out/docker.new/usr/share"
       mv "$out/docker.new" "$out/docker"
       say "docker unpacked in $((SECONDS - start)) s"
     else

@@ -6,6 +6,7 @@
 #   scripts/install-deps.sh test       and to run the tests
 #   scripts/install-deps.sh dev        and clang, clang-tidy, valgrind
 #   scripts/install-deps.sh browser    to build, and to test the live page in Chromium
+#   scripts/install-deps.sh --list ... only print the names
 set -euo pipefail
 
 build=(build-essential cmake ninja-build pkg-config ccache ca-certificates
@@ -16,6 +17,8 @@ test=(libgtest-dev libgmock-dev libbenchmark-dev python3 python3-pytest python3-
   valgrind openssl binutils util-linux curl file)
 dev=(clang-19 clang-tidy-19 libclang-rt-19-dev lld-19 clang-format-19)
 
+list=no
+if [ "${1:-}" = --list ]; then list=yes; shift; fi
 want=("${build[@]}")
 case "${1:-build}" in
   build) ;;
@@ -27,9 +30,13 @@ case "${1:-build}" in
     command -v node >/dev/null || want+=(nodejs)
     command -v npm >/dev/null || want+=(npm)
     ;;
-  *) echo "usage: $0 [build|test|dev|browser]" >&2; exit 2 ;;
+  *) echo "usage: $0 [--list] [build|test|dev|browser]" >&2; exit 2 ;;
 esac
 
+if [ $list = yes ]; then
+  printf '%s\n' "${want[@]}"
+  exit 0
+fi
 missing=()
 for package in "${want[@]}"; do
   [ "$(dpkg-query -W -f='${Status}' "$package" 2>/dev/null)" = "install ok installed" ] || missing+=("$package")

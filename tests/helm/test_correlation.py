@@ -82,9 +82,11 @@ class Stack:
 def stack(charts, tmp_path_factory):
     agent_binary(), loki_binary()
     one = Stack(charts, tmp_path_factory.mktemp("correlation"))
-    one.until('{namespace="shop"}', sum(map(len, LINES.values())))
-    yield one
-    one.close()
+    try:
+        one.until('{namespace="shop"}', sum(map(len, LINES.values())))
+        yield one
+    finally:
+        one.close()
 
 
 def test_lines_of_a_trace_are_found_by_structured_metadata(stack):

@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """The documents: fresh tables, links that lead somewhere, names and labels that exist."""
+import os
 import re
 
 import pytest
 import yaml
 
-from conftest import HELM, LOADER, ROOT, load_all, run, tool
+from conftest import HELM, HERE, LOADER, ROOT, TOOLS, load_all, run, tool
 
 PAGES = [HELM / "README.md", HELM / "agent/README.md", HELM / "stack/README.md", HELM / "otel/README.md",
          ROOT / "docs/TROUBLESHOOTING.md", ROOT / "docs/SIZING.md"]
@@ -62,24 +63,68 @@ def test_files_that_the_documents_name():
             assert (ROOT / name).exists(), f"{path.name}: {name}"
 
 
-def test_examples():
-    helmfile = yaml.load((HELM / "examples/helmfile.yaml.gotmpl").read_text(), Loader=LOADER)
+def conforms(path):
+    """Strict schemas of Kubernetes, the operators' CRDs, and our own for what the charts use of others."""
+    return run(tool("kubeconform"), "-summary", "-strict",
+               "-schema-location", str(TOOLS / "schemas/{{ .ResourceKind }}{{ .KindSuffix }}.json"),
+               "-schema-location", str(HERE / "schemas/{{ .ResourceKind }}{{ .KindSuffix }}.json"), path, check=False)
+
+
+def rendered_as(charts, tmp_path, chart, release, namespace, values):
+    """What helmfile and Argo CD do with a release: helm template, with these files."""
+    name = {"stack": "stack", "otel": "otel", "agent": "agent"}[chart.name]
+    text = charts.text(name, *(a for path in values for a in ("-f", str(path))), release=release, namespace=namespace)
+    path = tmp_path / f"{release}.yaml"
+    path.write_text(text)
+    if not os.environ.get("SLUICE_UPSTREAM_CHARTS"):
+        done = conforms(path)
+        assert done.returncode == 0, done.stdout
+    return load_all(text)
+
+
+def test_the_helmfile_example(charts, tmp_path):
+    text = (HELM / "examples/helmfile.yaml.gotmpl").read_text()
+    assert "{{" not in text, "a template must be rendered before it is read"
+    helmfile = yaml.load(text, Loader=LOADER)
+    assert set(helmfile) <= {"repositories", "helmDefaults", "releases"}
     lib = (HELM / "lib.sh").read_text()
+    done = {}
     for release in helmfile["releases"]:
+        assert set(release) <= {"name", "namespace", "chart", "version", "needs", "values", "disableValidationOnInstall"}, release["name"]
         if "version" in release:
             assert release["version"] in lib, release
-        for path in release.get("values", []):
-            assert (HELM / "examples" / path).exists(), path
-        if release["chart"].startswith(".."):
-            assert (HELM / "examples" / release["chart"] / "Chart.yaml").exists()
+        values = [(HELM / "examples" / path).resolve() for path in release.get("values", [])]
+        assert all(path.exists() for path in values), release
         for need in release.get("needs", []):
             namespace, name = need.split("/")
-            assert any(r["name"] == name and r["namespace"] == namespace for r in helmfile["releases"])
-    for application in load_all((HELM / "examples/argocd.yaml").read_text()):
-        source = application["spec"]["source"]
-        assert (ROOT / source["path"] / "Chart.yaml").exists()
-        for path in source["helm"].get("valueFiles", []):
-            assert (ROOT / source["path"] / path).exists()
+            assert done.get(name) == namespace, f"{release['name']} needs {need}, which does not come before it"
+        done[release["name"]] = release["namespace"]
+        chart = (HELM / "examples" / release["chart"]).resolve()
+        if release["chart"].startswith(".."):
+            assert rendered_as(charts, tmp_path, chart, release["name"], release["namespace"], values)
+        else:
+            repository = release["chart"].split("/")[0]
+            assert repository == "oci:" or repository in {r["name"] for r in helmfile["repositories"]}, release
+    assert {"sluice-stack", "sluice-otel"} <= set(done)
+
+
+def test_the_argo_cd_example(charts, tmp_path):
+    path = HELM / "examples/argocd.yaml"
+    done = conforms(path)
+    assert done.returncode == 0, done.stdout
+    (tmp_path / "wrong.yaml").write_text(path.read_text().replace("valueFiles", "valuesFiles"))
+    assert conforms(tmp_path / "wrong.yaml").returncode != 0
+    waves = {}
+    for application in load_all(path.read_text()):
+        spec = application["spec"]
+        chart = ROOT / spec["source"]["path"]
+        values = [(chart / name).resolve() for name in spec["source"]["helm"].get("valueFiles", [])]
+        objects = rendered_as(charts, tmp_path, chart, spec["source"]["helm"]["releaseName"], spec["destination"]["namespace"], values)
+        waves[spec["source"]["helm"]["releaseName"]] = (int(application["metadata"]["annotations"]["argocd.argoproj.io/sync-wave"]), objects)
+    # The collector sends to the Tempo of the wave before.
+    assert waves["sluice-stack"][0] < waves["sluice-otel"][0]
+    collector = next(o for o in waves["sluice-otel"][1] if o["kind"] == "OpenTelemetryCollector")
+    assert collector["spec"]["config"]["exporters"]["otlp_grpc/tempo"]["endpoint"] == "tempo.monitoring.svc.cluster.local:4317"
 
 
 def test_versions_in_the_platform_values():

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""deploy.sh and cleanup.sh with a fake kubectl and a fake helm that record their calls."""
+"""deploy.sh with a fake kubectl and a fake helm that record their calls."""
 import json
 import os
 import re
@@ -561,135 +561,6 @@ def test_data_sources_that_do_not_appear_are_a_hint(fake):
     assert "Grafana has the data sources" in fake.run("deploy.sh", "--yes").stdout
 
 
-# ---- cleanup.sh ---------------------------------------------------------------
-
-VOLUMES = "storage-loki-0 30Gi pvc-1\nstorage-tempo-0 20Gi pvc-2\n"
-
-
-def installed(fake):
-    for release in ("sluice-otel", "sluice-stack", "sluice"):
-        fake.rule("helm", f"status {release} *", "STATUS: deployed\n")
-    fake.rule("kubectl", "get configmaps --all-namespaces *", "grafana sluice-stack-datasources\nmonitoring sluice\n")
-    fake.rule("kubectl", "get configmap sluice-stack-datasources *jsonpath*",
-              'apiVersion: 1\ndatasources:\n  - name: "Loki"\n  - name: "Tempo"\n    jsonData:\n      tags:\n      - {name: x}\n')
-    fake.rule("kubectl", "get persistentvolumeclaims *", VOLUMES)
-    fake.rule("kubectl", "get persistentvolume pvc-*", "Delete")
-
-
-def test_cleanup(fake):
-    installed(fake)
-    done = fake.run("cleanup.sh", "--yes")
-    assert done.returncode == 0, done.stderr
-    assert [s[1] for s in helm_steps(fake)] == ["sluice-otel", "sluice-stack"]
-    calls = fake.calls()
-
-    def at(text):
-        return next(i for i, c in enumerate(calls) if text in c)
-    assert at("uninstall sluice-otel") < at("patch configmap sluice-stack-datasources --namespace grafana") < at("uninstall sluice-stack")
-    assert "Loki Tempo" in done.stdout
-    assert "storage-loki-0: 30Gi, volume pvc-1, reclaim policy Delete" in done.stdout and "They are kept" in done.stdout
-    assert not [c for c in fake.mutations() if "persistentvolumeclaim" in c]
-    assert "/var/lib/sluice" in done.stdout
-
-
-def test_cleanup_names_nothing_of_others(fake):
-    installed(fake)
-    fake.run("cleanup.sh", "--yes", "--delete-pvc")
-    for call in fake.mutations():
-        assert not re.search(r"prometheus|cert-manager|operator|crd|delete (ns|namespace)", call), call
-
-
-def test_cleanup_twice(fake):
-    done = fake.run("cleanup.sh", "--yes")
-    assert done.returncode == 0 and "is not there" in done.stdout and not fake.mutations()
-
-
-def test_cleanup_volumes_need_a_word(fake):
-    installed(fake)
-    done = fake.run("cleanup.sh", "--delete-pvc", stdin="yes\nno\n", env={"SLUICE_ANSWERS_ON_STDIN": "1"})
-    assert done.returncode == 2 and "The volumes were not deleted." in done.stderr
-    assert not [c for c in fake.mutations() if "persistentvolumeclaim" in c]
-    done = fake.run("cleanup.sh", "--delete-pvc", stdin="yes\nmonitoring\n", env={"SLUICE_ANSWERS_ON_STDIN": "1"})
-    assert done.returncode == 0
-    assert [c.split()[3] for c in fake.mutations() if "delete persistentvolumeclaim" in c] == ["storage-loki-0", "storage-tempo-0"]
-
-
-def test_cleanup_dry_run(fake):
-    installed(fake)
-    done = fake.run("cleanup.sh", "--dry-run", "--delete-pvc", "--platform")
-    assert done.returncode == 0 and not fake.mutations() and "would run:" in done.stdout
-
-
-def test_cleanup_asks(fake):
-    installed(fake)
-    assert fake.run("cleanup.sh").returncode == 2
-    done = fake.run("cleanup.sh", stdin="no\n", env={"SLUICE_ANSWERS_ON_STDIN": "1"})
-    assert done.returncode == 2 and not fake.mutations()
-
-
-def test_cleanup_platform_removes_only_ours(fake):
-    installed(fake)
-    fake.rule("helm", "list *--selector sluice-stack.io/installed-by=deploy.sh*",
-              "NAME NAMESPACE REV\ncert-manager cert-manager 1\nopentelemetry-operator monitoring 1\n")
-    done = fake.run("cleanup.sh", "--yes", "--platform")
-    assert done.returncode == 0
-    assert [s[1] for s in helm_steps(fake)] == ["sluice-otel", "sluice-stack", "opentelemetry-operator", "cert-manager"]
-    assert "CRDs are kept" in done.stdout and "certificates.cert-manager.io" in done.stdout
-    assert not [c for c in fake.mutations() if "crd" in c]
-
-
-def test_cleanup_platform_needs_a_word(fake):
-    installed(fake)
-    fake.rule("helm", "list *--selector*", "NAME NAMESPACE REV\ncert-manager cert-manager 1\n")
-    done = fake.run("cleanup.sh", "--platform", stdin="yes\nno\n", env={"SLUICE_ANSWERS_ON_STDIN": "1"})
-    assert done.returncode == 2 and "The platform releases were not removed." in done.stderr
-    assert "cert-manager" not in str(helm_steps(fake))
-    done = fake.run("cleanup.sh", "--platform", stdin="yes\nplatform\n", env={"SLUICE_ANSWERS_ON_STDIN": "1"})
-    assert done.returncode == 0 and helm_steps(fake)[-1][1] == "cert-manager"
-
-
-def test_cleanup_platform_without_any(fake):
-    installed(fake)
-    fake.rule("helm", "list *--selector*", "NAME NAMESPACE REV\n")
-    done = fake.run("cleanup.sh", "--yes", "--platform")
-    assert done.returncode == 0 and "installed no platform release" in done.stdout
-
-
-def test_cleanup_waits_for_the_collector(fake):
-    installed(fake)
-    fake.rule("kubectl", "get opentelemetrycollectors*", "opentelemetrycollector/gateway\n")
-    done = fake.run("cleanup.sh", "--yes")
-    assert done.returncode == 4 and "The collector is not gone. Is the operator running? Its finalizer holds it." in done.stderr
-    assert "sluice-stack" not in str(helm_steps(fake))
-
-
-def test_cleanup_agent_only(fake):
-    installed(fake)
-    done = fake.run("cleanup.sh", "--yes", "--mode", "agent-only")
-    assert done.returncode == 0
-    assert [s[1] for s in helm_steps(fake)] == ["sluice"] and "persistentvolume" not in str(fake.mutations())
-
-
-def test_cleanup_without_a_cluster(fake):
-    fake.rule("kubectl", "get --raw /version", "", 1)
-    assert fake.run("cleanup.sh", "--yes").returncode == 3
-
-
-@pytest.mark.parametrize("args,says", [
-    (["--mode", "x"], '--mode is hybrid, full or agent-only, not "x"'), (["--bogus"], "unknown option --bogus"),
-    (["--timeout", "x"], '--timeout is a duration like 5m, not "x"'), (["--release"], "--release needs a value")])
-def test_cleanup_wrong_use(fake, args, says):
-    done = fake.run("cleanup.sh", *args)
-    assert done.returncode == 2 and says in done.stderr
-
-
-def test_a_failing_uninstall(fake):
-    installed(fake)
-    fake.rule("helm", "uninstall sluice-stack *", "", 1)
-    done = fake.run("cleanup.sh", "--yes")
-    assert done.returncode == 4 and 'Failed in step "release sluice-stack"' in done.stderr
-
-
 # ---- the scripts themselves -----------------------------------------------------
 
 def test_shellcheck():
@@ -699,11 +570,11 @@ def test_shellcheck():
 
 
 def test_every_complaint_is_tested():
-    """Three words in a row of every sentence that a script may refuse with stand in this file."""
+    """Three words in a row of every sentence that a script may refuse with stand in these tests."""
     def runs(text):
         words = re.findall(r"[A-Za-z0-9-]+", text)
         return {" ".join(words[i:i + 3]) for i in range(len(words) - 2)}
-    tested = runs((HERE / "test_scripts.py").read_text())
+    tested = runs((HERE / "test_scripts.py").read_text()) | runs((HERE / "test_cleanup_script.py").read_text())
     sentences = 0
     for path in [HELM / "deploy.sh", HELM / "cleanup.sh", HELM / "lib.sh", *sorted((HELM / "deploy").glob("*.sh"))]:
         for text in re.findall(r'\b(?:fail|warn|usage_error|complain) "((?:[^"\\]|\\.)*)"', path.read_text()):

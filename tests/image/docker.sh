@@ -30,7 +30,8 @@ if ! command -v dockerd >/dev/null && [[ -x $tools/docker/usr/sbin/dockerd ]]; t
   export PATH=$tools/docker/usr/sbin:$tools/docker/usr/bin:$PATH
   export LD_LIBRARY_PATH=$tools/docker/lib
 fi
-needed=(dockerd docker python3)
+python=/usr/bin/python3
+needed=(dockerd docker "$python")
 [[ -n $agent ]] || needed+=(debootstrap)
 for tool in "${needed[@]}"; do command -v "$tool" >/dev/null || not_run "$tool is not there (Debian: docker.io, debootstrap)"; done
 [[ $(id -u) == 0 ]] || not_run "an engine needs root"
@@ -65,23 +66,12 @@ for ((i = 0; i < 120; i++)); do
 done
 docker version >/dev/null 2>&1 || { tail -n 20 "$work/dockerd.log" >&2; not_run "the Docker engine does not answer"; }
 
-# The base, with this machine's own way to its packages: mirrors, certificates, settings.
-make_base() {
-  [[ -d $work/base/usr ]] || debootstrap --variant=minbase --include=ca-certificates bookworm "$work/base" http://deb.debian.org/debian >"$work/debootstrap.log"
-  local file
-  for file in /etc/apt/apt.conf.d/*; do
-    if grep -qs '^Acquire' "$file"; then cp "$file" "$work/base/etc/apt/apt.conf.d/"; fi
-  done
-  if [[ -e /etc/apt/sources.list.d/debian.sources ]]; then
-    cp /etc/apt/sources.list.d/debian.sources "$work/base/etc/apt/sources.list.d/"
-    : >"$work/base/etc/apt/sources.list"
-  fi
-  tar -C "$work/base" -c . | docker import - debian:bookworm-slim >/dev/null
-}
-
 started=$SECONDS
 if [[ -z $agent ]]; then
-  docker image inspect debian:bookworm-slim >/dev/null 2>&1 || make_base
+  if ! docker image inspect debian:bookworm-slim >/dev/null 2>&1; then
+    "$root/scripts/debian-root.sh" "$work/base"
+    tar -C "$work/base" -c . | docker import - debian:bookworm-slim >/dev/null
+  fi
   docker build --network=host --tag sluice:test --build-arg VERSION=0.0.0-test "$root"
 else
   # The same last stage, with the libraries of this machine instead of the base's.
@@ -126,7 +116,7 @@ docker run --rm "${safe[@]}" --volume "$work/pods:/var/log/pods:ro" sluice:test 
 grep "hello from the image" "$work/dry"
 
 rm -f "$work/port" "$work/lines"
-python3 "$root/tests/image/sink.py" "$work/port" "$work/lines" &
+"$python" "$root/tests/image/sink.py" "$work/port" "$work/lines" &
 sink=$!
 for ((i = 0; i < 100; i++)); do [[ -s $work/port ]] && break; sleep 0.1; done
 push=http://127.0.0.1:$(<"$work/port")/loki/api/v1/push
@@ -153,6 +143,6 @@ arrives() {
 echo "hello from the image" >"$work/wanted"
 arrives "$work/wanted" --volume "$work/pods:/var/log/pods:ro" -- "--client.url=$push" --positions.file=/var/lib/sluice/positions.yaml
 echo "image: a line arrived from a container with a read-only root, no capability, user 10001:0"
-python3 "$root/tests/image/charsets.py" "$work/charsets" "$push" /charsets >"$work/wanted"
+"$python" "$root/tests/image/charsets.py" "$work/charsets" "$push" /charsets >"$work/wanted"
 arrives "$work/wanted" --volume "$work/charsets:/charsets:ro" -- --config.file=/charsets/promtail.yaml
 echo "image: $(wc -l <"$work/wanted") East Asian character sets were read"
