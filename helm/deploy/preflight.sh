@@ -44,6 +44,24 @@ check_cluster() {
     return 1
   fi
   if at_least "$version" 1 25; then ok "Kubernetes $version"; else fail "Kubernetes $version is too old; 1.25 or newer is needed."; fi
+  check_skew "$version"
+}
+
+# kubectl is made for servers one minor version older or newer than itself.
+check_skew() {
+  local server=${1#v*.} client skew
+  client=$(kc version --client -o yaml 2>/dev/null | sed -n 's/^ *gitVersion: *v[0-9]*\.\([0-9]*\).*/\1/p')
+  server=${server%%[!0-9]*}
+  if [[ -z $client || -z $server ]]; then
+    warn "The version of kubectl cannot be read."
+    return 0
+  fi
+  skew=$((client - server))
+  if ((skew >= -1 && skew <= 1)); then
+    ok "kubectl 1.$client"
+  else
+    warn "kubectl is of version 1.$client and the server of 1.$server; more than one apart is not supported by Kubernetes."
+  fi
 }
 
 # can VERB RESOURCE [NAMESPACE]
@@ -265,6 +283,23 @@ check_releases() {
   return 0
 }
 
+# A pod whose Secret is missing never starts, and says so only in its events.
+check_secrets() {
+  local name missing=()
+  while read -r name; do
+    [[ -n $name ]] || continue
+    kc get secret "$name" --namespace "$namespace" -o name >/dev/null 2>&1 || missing+=("$name")
+  done < <(awk '
+    /^---/ { kind = ""; name = "" }
+    /^kind: / { kind = $2 }
+    /^  name: / && name == "" { name = $2; gsub(/"/, "", name); if (kind == "Secret") made[name] = 1 }
+    kind ~ /^(DaemonSet|Deployment|StatefulSet)$/ && /^ +secretName: / { gsub(/"/, "", $2); wanted[$2] = 1 }
+    END { for (one in wanted) if (!(one in made)) print one }' "$rendered" | sort)
+  if ((${#missing[@]})); then
+    fail "These Secrets are named in the values and are not in namespace $namespace: ${missing[*]}. Make them first: kubectl --namespace $namespace create secret generic ..."
+  fi
+}
+
 check_ingress() {
   local class host claimed
   while read -r class; do
@@ -343,6 +378,7 @@ run_preflight() {
   check_headroom
   check_agents
   check_releases
+  check_secrets
   check_datasources
   check_ingress
   say "  note: whether the nodes can pull the images cannot be tested from here."

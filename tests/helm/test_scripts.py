@@ -45,6 +45,7 @@ class Fake:
         self.rule(k, "get crds*", "customresourcedefinition.apiextensions.k8s.io/certificates.cert-manager.io\n")
         self.rule(k, "config current-context", "test\n")
         self.rule(k, "get --raw /version", '{\n  "gitVersion": "v1.33.1"\n}\n')
+        self.rule(k, "version --client *", "clientVersion:\n  buildDate: x\n  gitVersion: v1.32.3\n")
         self.rule(k, "auth can-i *", "yes\n")
         self.rule(k, "get namespace monitoring -o *", "")
         self.rule(k, "get namespace monitoring", "monitoring\n")
@@ -133,6 +134,16 @@ def test_kubernetes_is_away(fake):
 def test_old_kubernetes(fake, version):
     fake.rule("kubectl", "get --raw /version", json.dumps({"gitVersion": version}))
     refused(fake, says=f"Kubernetes {version} is too old")
+
+
+@pytest.mark.parametrize("answer,says", [
+    ("clientVersion:\n  gitVersion: v1.30.1\n", "WARN  kubectl is of version 1.30 and the server of 1.33; more than one apart"),
+    ("clientVersion:\n  gitVersion: v1.35.0+k3s1\n", "WARN  kubectl is of version 1.35"),
+    ("clientVersion:\n  gitVersion: v1.34.0\n", "OK    kubectl 1.34"), ("", "WARN  The version of kubectl cannot be read.")])
+def test_kubectl_far_from_the_server(fake, answer, says):
+    fake.rule("kubectl", "version --client *", answer)
+    done = fake.run("deploy.sh", "--dry-run")
+    assert done.returncode == 0 and says in done.stdout, done.stdout
 
 
 @pytest.mark.parametrize("version", ["v3.12.3", "v2.17.0"])
@@ -304,6 +315,22 @@ def test_taken_host(fake):
     refused(fake, says="The host tempo.example.com is taken by Ingress other/web")
     fake.rule("kubectl", "get ingress --all*", "tempo.example.com monitoring/tempo sluice-stack\n")
     assert fake.run("deploy.sh", "--dry-run").returncode == 0
+
+
+def test_a_secret_that_nobody_made(fake, charts):
+    """The pods would stay in ContainerCreating."""
+    text = charts.text("agent", "--set", "loki.auth.type=basic,loki.auth.existingSecret=loki-push", release="sluice", namespace="monitoring")
+    fake.rule("helm", "template * */agent *", text)
+    refused(fake, "--mode", "agent-only", says="These Secrets are named in the values and are not in namespace monitoring: loki-push. Make them first")
+    fake.rule("kubectl", "get secret loki-push *", "secret/loki-push\n")
+    assert fake.run("deploy.sh", "--mode", "agent-only", "--dry-run").returncode == 0
+
+
+def test_a_secret_of_the_release_is_no_problem(fake, charts):
+    text = charts.text("agent", "--set", "configmap.enabled=false", release="sluice", namespace="monitoring")
+    assert "secretName: sluice" in text
+    fake.rule("helm", "template * */agent *", text)
+    assert fake.run("deploy.sh", "--mode", "agent-only", "--dry-run").returncode == 0
 
 
 def test_values_that_do_not_render(fake):
