@@ -7,6 +7,11 @@ target_link_options(agent_flags INTERFACE -pthread)
 target_compile_options(agent_flags INTERFACE
   -Wall -Wextra -Wshadow -Wconversion -Wno-sign-conversion -Wnon-virtual-dtor
   -Wold-style-cast -Wunused-result -fno-omit-frame-pointer)
+# A plain char has a sign on x86 and none on ARM. The scanners compare bytes above 0x7F; one
+# answer on both.
+if(NOT CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|AMD64|i.86)$")
+  target_compile_options(agent_flags INTERFACE -fsigned-char)
+endif()
 if(AGENT_WERROR)
   target_compile_options(agent_flags INTERFACE -Werror)
 endif()

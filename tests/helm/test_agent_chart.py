@@ -72,6 +72,19 @@ def test_token_and_role_with_metadata_from_the_api(charts):
     assert binding["subjects"] == [{"kind": "ServiceAccount", "name": "rel-sluice", "namespace": "ns"}]
 
 
+@pytest.mark.parametrize("key", ["scrapeConfigs", "extraScrapeConfigs"])
+def test_token_and_role_for_scrape_configs_of_ones_own(charts, tmp_path, key):
+    """Values for Promtail's chart often bring these, and know no metadata.source: the pods had no token."""
+    text = "- job_name: mine\n  kubernetes_sd_configs: [{role: pod}]\n"
+    objects = charts.with_values("agent", {"config": {"snippets": {key: text}}, "networkPolicy": {"enabled": True}}, tmp_path)
+    assert pod_spec(objects)["automountServiceAccountToken"] is True
+    assert {o["kind"] for o in objects if "Role" in o["kind"]} == {"ClusterRole", "ClusterRoleBinding"}
+    policy = next(o for o in objects if o["kind"] == "NetworkPolicy")
+    assert [p["port"] for p in policy["spec"]["egress"][2]["ports"]] == [6443, 443]
+    objects = charts.with_values("agent", {"config": {"snippets": {key: "- job_name: mine\n"}}}, tmp_path)
+    assert pod_spec(objects)["automountServiceAccountToken"] is False
+
+
 def test_roles_in_namespaces_only(charts):
     objects = charts.objects("agent", "--set", "metadata.source=api,rbac.namespaces={a,b}")
     assert {o["metadata"]["namespace"] for o in objects if o["kind"] == "Role"} == {"a", "b"}

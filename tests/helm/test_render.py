@@ -123,6 +123,21 @@ def test_rendering_is_deterministic(charts, chart):
     assert run(tool("helm4"), "template", "rel", charts.paths[chart]).stdout == first
 
 
+def test_the_order_of_settings_does_not_matter(charts):
+    """What comes from maps is sorted; a pod template that changes by itself would restart every agent."""
+    sets = ["podLabels.b=1", "podLabels.a=2", "podAnnotations.z=1", "podAnnotations.y=2", "serviceMonitor.enabled=true",
+            "serviceMonitor.labels.q=1", "serviceMonitor.labels.p=2", "prometheusRule.enabled=true", "extraPorts.b.containerPort=1",
+            "extraPorts.a.containerPort=2", "loki.externalLabels.y=1", "loki.externalLabels.x=2"]
+
+    def text(order):
+        return run(tool("helm4"), "template", "rel", HELM / "agent", *(a for one in order for a in ("--set-string" if "=true" not in one and "Port" not in one else "--set", one))).stdout
+    first = text(sets)
+    assert "containerPort: 2" in first
+    for turn in range(1, 4):
+        assert text(sets[turn * 3:] + sets[:turn * 3]) == first
+    assert text(sets[::-1]) == first
+
+
 @pytest.mark.parametrize("release", ["a", "sluice", "x" * 53])
 @pytest.mark.parametrize("chart", ["agent", "stack", "otel"])
 def test_names_are_legal(charts, chart, release):

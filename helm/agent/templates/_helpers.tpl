@@ -73,9 +73,16 @@ imagePullSecrets:
 {{- if eq .Values.metadata.source "api" }}true{{ end }}
 {{- end }}
 
+{{- /* Promtail's values often bring scrape configurations of their own, which discover pods
+whatever metadata.source says: they need the token and the role as well. */ -}}
+{{- define "sluice.needsApi" -}}
+{{- $own := printf "%s %s %s" .Values.config.snippets.scrapeConfigs .Values.config.snippets.extraScrapeConfigs .Values.config.file -}}
+{{- if or (include "sluice.usesApi" .) (contains "kubernetes_sd_configs" $own) }}true{{ end }}
+{{- end }}
+
 {{- define "sluice.automountToken" -}}
 {{- if kindIs "bool" .Values.automountServiceAccountToken }}{{ .Values.automountServiceAccountToken }}
-{{- else if include "sluice.usesApi" . }}true
+{{- else if include "sluice.needsApi" . }}true
 {{- else }}false
 {{- end }}
 {{- end }}
