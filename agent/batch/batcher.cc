@@ -115,6 +115,7 @@ Stream& Batcher::Impl::MakeStream(const LabelSet* set) {
   auto stream = std::make_unique<Stream>();
   stream->group = found->get();
   stream->labels = std::move(text);
+  stream->labels.shrink_to_fit();  // kept for long, in thousands
   Stream& made = *stream;
   (*found)->by_labels.emplace(made.labels, std::move(stream));
   return made;

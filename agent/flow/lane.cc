@@ -213,7 +213,7 @@ void Lane::EndOfFile(FileState& state) {
   std::erase(failed_, &state);
   finishing_.push_back(state.file);
   const std::unique_ptr<FileState> ended = std::move(chain.files.front());
-  chain.files.pop_front();
+  chain.files.erase(chain.files.begin());
   if (chain.files.empty()) {
     Retire(chain);
   } else {

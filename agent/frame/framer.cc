@@ -139,13 +139,16 @@ class PlainFramer final : public LineFramer<PlainFramer> {
   }
 };
 
-// Labels of both streams, resolved once per base set.
+// Labels of both streams, each resolved once per base set: most containers write to one.
 class StreamLabels {
  public:
   const LabelSet* Get(const LabelSet* base, uint8_t stream, LabelInterner& interner) {
     if (base != base_.get()) {
       base_ = LabelPin(base);
-      for (uint8_t i : {kStdout, kStderr}) sets_[i] = LabelPin(interner.With(base, "stream", kStreamNames[i]));
+      sets_ = {};
+    }
+    if (sets_[stream].get() == nullptr) [[unlikely]] {
+      sets_[stream] = LabelPin(interner.With(base, "stream", kStreamNames[stream]));
     }
     return sets_[stream].get();
   }

@@ -78,20 +78,21 @@ const LabelSet* LabelInterner::With(const LabelSet* base, std::string_view name,
   const uint64_t key = Mix(Mix(base->hash_, name), value);
   if (const auto found = edges_.find(key); found != edges_.end()) {
     const Edge& edge = found->second;
-    if (edge.base == base && edge.name == name && edge.value == value) return edge.result;
+    const LabelSet::Pair& pair = edge.result->pairs_[edge.at];
+    if (edge.base == base && pair.first == name && pair.second == value) return edge.result;
   }
   std::vector<LabelSet::Pair> pairs;
   pairs.reserve(base->pairs_.size() + 1);  // kept for good: not a byte over
   pairs = base->pairs_;
-  const auto at = pairs.begin() + (LowerBound(pairs, name) - pairs.cbegin());
-  if (at != pairs.end() && at->first == name) {
-    at->second = value;
+  const auto at = static_cast<size_t>(LowerBound(pairs, name) - pairs.cbegin());
+  if (at < pairs.size() && pairs[at].first == name) {
+    pairs[at].second = value;
   } else {
-    pairs.emplace(at, name, value);
+    pairs.emplace(pairs.begin() + static_cast<std::ptrdiff_t>(at), name, value);
   }
   const LabelSet* result = Intern(std::move(pairs));
   if (edges_.size() >= kMaxEdges) edges_.clear();
-  edges_.insert_or_assign(key, Edge{base, std::string(name), std::string(value), result});
+  edges_.insert_or_assign(key, Edge{base, result, at});
   return result;
 }
 

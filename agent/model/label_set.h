@@ -93,9 +93,8 @@ class LabelInterner {
  private:
   struct Edge {  // a remembered With
     const LabelSet* base;
-    std::string name;
-    std::string value;
     const LabelSet* result;
+    size_t at;  // where the result has the name and value that were asked for
   };
   const LabelSet* Find(const std::vector<LabelSet::Pair>& pairs, uint64_t hash) const;
 

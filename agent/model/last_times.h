@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <limits>
+#include <memory>
 #include <unordered_map>
 #include <vector>
 
@@ -22,7 +23,7 @@ class LastTimes {
 
   // Moves `time` to just after the last one known; false, and no change, if none is.
   bool Fudge(const LabelSet* labels, WallNanos& time) {
-    if (entries_.empty() || (entries_[newest_].labels.get() != labels && !index_.contains(labels))) return false;
+    if (entries_.empty() || (entries_[newest_].labels.get() != labels && Find(labels) == kNone)) return false;
     WallNanos& last = Touch(labels).time;
     if (last < std::numeric_limits<WallNanos>::max()) ++last;
     time = last;
@@ -30,7 +31,9 @@ class LastTimes {
   }
 
  private:
+  using Index = std::unordered_map<const LabelSet*, uint32_t>;
   static constexpr uint32_t kNone = UINT32_MAX;
+  static constexpr size_t kFew = 8;
   struct Entry {  // of a list in order of use
     LabelPin labels;
     WallNanos time = 0;
@@ -40,10 +43,8 @@ class LastTimes {
 
   Entry& Touch(const LabelSet* labels) {
     if (!entries_.empty() && entries_[newest_].labels.get() == labels) return entries_[newest_];
-    const auto known = index_.find(labels);
-    uint32_t at = 0;
-    if (known != index_.end()) {
-      at = known->second;
+    uint32_t at = Find(labels);
+    if (at != kNone) {
       Unlink(at);
     } else if (entries_.size() < kMost) {
       at = static_cast<uint32_t>(entries_.size());
@@ -52,7 +53,7 @@ class LastTimes {
     } else {
       at = oldest_;
       Unlink(at);
-      index_.erase(entries_[at].labels.get());
+      index_->erase(entries_[at].labels.get());
       Assign(at, labels);
     }
     Entry& entry = entries_[at];
@@ -67,7 +68,23 @@ class LastTimes {
   void Assign(uint32_t at, const LabelSet* labels) {
     entries_[at].labels = LabelPin(labels);
     entries_[at].time = 0;
-    index_.emplace(labels, at);
+    if (index_ != nullptr) {
+      index_->emplace(labels, at);
+    } else if (entries_.size() > kFew) {
+      index_ = std::make_unique<Index>();
+      for (uint32_t i = 0; i < entries_.size(); ++i) index_->emplace(entries_[i].labels.get(), i);
+    }
+  }
+
+  uint32_t Find(const LabelSet* labels) const {
+    if (index_ != nullptr) {
+      const auto found = index_->find(labels);
+      return found == index_->end() ? kNone : found->second;
+    }
+    for (uint32_t i = 0; i < entries_.size(); ++i) {
+      if (entries_[i].labels.get() == labels) return i;
+    }
+    return kNone;
   }
 
   void Unlink(uint32_t at) {
@@ -79,7 +96,7 @@ class LastTimes {
   }
 
   std::vector<Entry> entries_;
-  std::unordered_map<const LabelSet*, uint32_t> index_;
+  std::unique_ptr<Index> index_;  // of more than a few: a file has one or two, and files are many
   uint32_t newest_ = 0;
   uint32_t oldest_ = 0;
 };

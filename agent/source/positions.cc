@@ -118,7 +118,7 @@ void Positions::SetCursor(const std::string& key, std::string value) {
   cursors_changed_ = true;
 }
 
-bool Positions::Save(const std::vector<SavedPosition>& files, const std::map<std::string, std::string>& by_path,
+bool Positions::Save(const std::vector<PositionView>& files, const std::map<std::string, std::string>& by_path,
                      WallNanos seen_until, MonoTime now) {
   if (options_.filename.empty()) {
     saved_at_ = now;
@@ -126,7 +126,7 @@ bool Positions::Save(const std::vector<SavedPosition>& files, const std::map<std
   }
   if (now < retry_at_) return false;
   if (metrics_.entries != nullptr) metrics_.entries->Set(static_cast<double>(files.size() + by_path.size()));
-  Status written = Write(RenderPositions({files, by_path, cursors_, seen_until, false}));
+  Status written = Write({files, by_path, cursors_, seen_until});
   if (written) {
     if (!trouble_.empty()) LogInfo("the positions file can be written again", {{"path", options_.filename}});
     trouble_.clear();
@@ -147,7 +147,7 @@ bool Positions::Save(const std::vector<SavedPosition>& files, const std::map<std
   return false;
 }
 
-Status Positions::Write(const std::string& text) {
+Status Positions::Write(const PositionsToWrite& content) {
   if (!bad_.empty()) {
     if (Status aside = SetAside(bad_); !aside) return aside;
     if (!bad_.empty()) return Fail(Code::kIo, "the damaged positions file cannot be set aside");
@@ -155,7 +155,7 @@ Status Positions::Write(const std::string& text) {
   const std::string directory(platform::DirectoryOf(options_.filename));
   const std::string temporary =
       platform::Join(directory, "." + std::string(platform::BaseOf(options_.filename)) + ".tmp");
-  Status status = WriteTemporary(temporary, text);
+  Status status = WriteTemporary(temporary, content);
   if (status) status = fs_.Rename(temporary, options_.filename);
   if (!status) {
     (void)fs_.Remove(temporary).has_value();  // it may hold the space that is missing
@@ -164,10 +164,11 @@ Status Positions::Write(const std::string& text) {
   return fs_.SyncDirectory(directory);
 }
 
-Status Positions::WriteTemporary(const std::string& path, const std::string& text) {
+Status Positions::WriteTemporary(const std::string& path, const PositionsToWrite& content) {
   auto file = fs_.Open(path, platform::OpenMode::kTruncate, mode_);
   if (!file) return Forward(file);
-  if (Status written = (*file)->Write(text); !written) return written;
+  Status written = RenderPositions(content, [&](std::string_view piece) { return (*file)->Write(piece); });
+  if (!written) return written;
   return (*file)->Sync();
 }
 

@@ -17,6 +17,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "agent/core/result.h"
@@ -48,12 +49,32 @@ struct SavedPosition {
   Mark mark;
 };
 
+// The same for saving: the texts belong to whoever saves it. Ten thousand copies of them
+// would be the largest thing that the agent ever holds.
+struct PositionView {
+  PositionView() = default;
+  PositionView(const SavedPosition& saved)  // NOLINT(google-explicit-constructor): it is one
+      : job(saved.job), follows(saved.follows), path(saved.path), identity(saved.identity), packing(saved.packing),
+        offset(saved.offset), size(saved.size), mark(saved.mark) {}
+
+  std::string_view job;
+  std::string_view follows;
+  std::string_view path;
+  Identity identity;
+  Packing packing = Packing::kPlain;
+  uint64_t offset = 0;
+  uint64_t size = 0;
+  Mark mark;
+};
+
 struct PositionsMetrics {
   metrics::Counter* saves = nullptr;
   metrics::Counter* failed_saves = nullptr;
   metrics::Gauge* entries = nullptr;
   static PositionsMetrics In(metrics::Registry& registry);
 };
+
+struct PositionsToWrite;
 
 class Positions {
  public:
@@ -80,7 +101,7 @@ class Positions {
 
   // Writes everything; `files` in the order in which their bytes were written. False:
   // it failed, or has failed so recently that it was not tried.
-  bool Save(const std::vector<SavedPosition>& files, const std::map<std::string, std::string>& by_path,
+  bool Save(const std::vector<PositionView>& files, const std::map<std::string, std::string>& by_path,
             WallNanos seen_until, MonoTime now);
   bool cursors_changed() const { return cursors_changed_; }
   // When the last good Save was; kNever if none was.
@@ -92,8 +113,8 @@ class Positions {
   Status Lock();
   Status Load();
   Status SetAside(const std::string& why);
-  Status Write(const std::string& text);
-  Status WriteTemporary(const std::string& path, const std::string& text);
+  Status Write(const PositionsToWrite& content);
+  Status WriteTemporary(const std::string& path, const PositionsToWrite& content);
 
   platform::Fs& fs_;
   PositionsOptions options_;

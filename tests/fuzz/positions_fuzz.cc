@@ -13,7 +13,14 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   auto content = ParsePositions(text, "positions.yaml");
   if (!content) return 0;
   content->edited = false;
-  const std::string written = RenderPositions(*content);
+  const std::vector<PositionView> files(content->files.begin(), content->files.end());
+  std::string written;
+  const auto status = RenderPositions({files, content->by_path, content->cursors, content->seen_until_ns},
+                                      [&](std::string_view piece) -> agent::Status {
+                                        written += piece;
+                                        return {};
+                                      });
+  CHECK(status.has_value(), "nothing refused it");
   const auto again = ParsePositions(written, "positions.yaml");
   CHECK(again.has_value(), "what we write we can read");
   CHECK(again->files.size() == content->files.size(), "every file is there again");

@@ -41,6 +41,9 @@ std::vector<SavedPosition> Files(uint64_t offset, int count = 3) {
   return files;
 }
 
+// For one call: they do not outlive `files`.
+std::vector<PositionView> Views(const std::vector<SavedPosition>& files) { return {files.begin(), files.end()}; }
+
 class PositionsTest : public ::testing::Test {
  protected:
   PositionsTest() { mem_.MakeDirectories("/state"); }
@@ -69,7 +72,7 @@ TEST_F(PositionsTest, WhatWasSavedIsLoaded) {
   {
     const auto positions = Open(mem_);
     positions->SetCursor("cursor-journal", "s=1;i=2");
-    ASSERT_TRUE(positions->Save(Files(10), {{"/old.log", "33"}}, 123, clock_.Now()));
+    ASSERT_TRUE(positions->Save(Views(Files(10)), {{"/old.log", "33"}}, 123, clock_.Now()));
   }
   const auto positions = Open(mem_);
   ASSERT_EQ(positions->files().size(), 3U);
@@ -102,9 +105,9 @@ TEST_P(PositionsCrash, LeavesTheOldFileOrTheNewOne) {
     bool saved = false;
     {
       const auto positions = Open(faulty);
-      ASSERT_TRUE(positions->Save(Files(10), {}, 1, clock_.Now()));
+      ASSERT_TRUE(positions->Save(Views(Files(10)), {}, 1, clock_.Now()));
       faulty.CrashAt(faulty.calls() + at);
-      saved = positions->Save(Files(20), {}, 2, clock_.Now());
+      saved = positions->Save(Views(Files(20)), {}, 2, clock_.Now());
     }
     const bool crashed = faulty.crashed();
     mem.Crash(GetParam());
@@ -117,7 +120,7 @@ TEST_P(PositionsCrash, LeavesTheOldFileOrTheNewOne) {
     EXPECT_EQ((*after)->seen_until_ns(), found / 10);
     EXPECT_FALSE(mem.Exists(kAside));
     // And life goes on.
-    EXPECT_TRUE((*after)->Save(Files(30), {}, 3, clock_.Now()));
+    EXPECT_TRUE((*after)->Save(Views(Files(30)), {}, 3, clock_.Now()));
     if (!crashed) break;
     ++crashes;
   }
@@ -129,7 +132,7 @@ INSTANTIATE_TEST_SUITE_P(Of, PositionsCrash,
                                            MemFs::Lost::kUnsynced));
 
 TEST_F(PositionsTest, TornAnywhereItIsSetAsideAndReported) {
-  ASSERT_TRUE(Open(mem_)->Save(Files(10), {}, 1, clock_.Now()));
+  ASSERT_TRUE(Open(mem_)->Save(Views(Files(10)), {}, 1, clock_.Now()));
   const std::string whole = mem_.Content(kFile);
   for (size_t length = 1; length + 1 < whole.size(); ++length) {
     SCOPED_TRACE(whole.substr(0, length));
@@ -146,7 +149,7 @@ TEST_F(PositionsTest, TornAnywhereItIsSetAsideAndReported) {
 }
 
 TEST_F(PositionsTest, ADamagedByteIsFound) {
-  ASSERT_TRUE(Open(mem_)->Save(Files(10), {}, 1, clock_.Now()));
+  ASSERT_TRUE(Open(mem_)->Save(Views(Files(10)), {}, 1, clock_.Now()));
   std::string text = mem_.Content(kFile);
   const size_t digit = text.find("at=10");
   ASSERT_NE(digit, std::string::npos);
@@ -184,10 +187,10 @@ TEST_F(PositionsTest, ADamagedFileThatCannotBeMovedIsNotOverwritten) {
   LogCapture log;
   faulty_.FailAlways(FsCall::kRename, EROFS);
   const auto positions = Open(faulty_);
-  EXPECT_FALSE(positions->Save(Files(10), {}, 1, clock_.Now()));
+  EXPECT_FALSE(positions->Save(Views(Files(10)), {}, 1, clock_.Now()));
   EXPECT_EQ(mem_.Content(kFile), before);
   faulty_.Heal();
-  EXPECT_TRUE(positions->Save(Files(10), {}, 1, clock_.Now() + 1h));
+  EXPECT_TRUE(positions->Save(Views(Files(10)), {}, 1, clock_.Now() + 1h));
   EXPECT_EQ(mem_.Content(kAside), before);
 }
 
@@ -199,7 +202,7 @@ class PositionsTrouble : public PositionsTest, public ::testing::WithParamInterf
 
 TEST_P(PositionsTrouble, IsReportedOnceAndTriedAgain) {
   auto positions = Open(faulty_);
-  ASSERT_TRUE(positions->Save(Files(10), {}, 1, clock_.Now()));
+  ASSERT_TRUE(positions->Save(Views(Files(10)), {}, 1, clock_.Now()));
   const MonoTime saved_at = positions->saved_at();
   LogCapture log;
   faulty_.FailAlways(GetParam().call, GetParam().sys_errno);
@@ -207,7 +210,7 @@ TEST_P(PositionsTrouble, IsReportedOnceAndTriedAgain) {
   for (int second = 0; second < 300; ++second) {
     clock_.Advance(1s);
     const uint64_t calls = faulty_.calls();
-    EXPECT_FALSE(positions->Save(Files(20), {}, 2, clock_.Now()));
+    EXPECT_FALSE(positions->Save(Views(Files(20)), {}, 2, clock_.Now()));
     tries += faulty_.calls() != calls;
   }
   EXPECT_GE(tries, 10U);
@@ -220,7 +223,7 @@ TEST_P(PositionsTrouble, IsReportedOnceAndTriedAgain) {
   EXPECT_FALSE(mem_.Exists("/state/.positions.yaml.tmp"));  // it might hold the space that is missing
   faulty_.Heal();
   clock_.Advance(31s);
-  EXPECT_TRUE(positions->Save(Files(30), {}, 3, clock_.Now()));
+  EXPECT_TRUE(positions->Save(Views(Files(30)), {}, 3, clock_.Now()));
   EXPECT_THAT(log.text(), HasSubstr("can be written again"));
   positions.reset();
   EXPECT_EQ(Offset(), 30U);
@@ -234,10 +237,10 @@ INSTANTIATE_TEST_SUITE_P(Of, PositionsTrouble,
 
 TEST_F(PositionsTest, AWriteThatStopsInTheMiddleLeavesTheOldFile) {
   auto positions = Open(faulty_);
-  ASSERT_TRUE(positions->Save(Files(10), {}, 1, clock_.Now()));
+  ASSERT_TRUE(positions->Save(Views(Files(10)), {}, 1, clock_.Now()));
   LogCapture quiet;
   faulty_.set_space(100);
-  EXPECT_FALSE(positions->Save(Files(20), {}, 2, clock_.Now() + 1h));
+  EXPECT_FALSE(positions->Save(Views(Files(20)), {}, 2, clock_.Now() + 1h));
   positions.reset();
   EXPECT_EQ(Offset(), 10U);
 }

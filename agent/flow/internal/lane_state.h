@@ -2,8 +2,8 @@
 // What a lane keeps for each pipeline, file and chain. Private to flow/; lane-local.
 #pragma once
 
-#include <deque>
 #include <memory>
+#include <vector>
 
 #include "agent/flow/lane.h"
 
@@ -29,7 +29,7 @@ struct Lane::Chain {
   uint64_t id = 0;
   PipelineState* pipeline = nullptr;
   std::unique_ptr<frame::Framer> framer;
-  std::deque<std::unique_ptr<FileState>> files;  // only the first is read
+  std::vector<std::unique_ptr<FileState>> files;  // mostly one; only the first is read
   LabelPin last_base;
 };
 

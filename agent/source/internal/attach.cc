@@ -49,12 +49,12 @@ void Tailer::Impl::Attach(Chain& chain, const platform::FileStat& looked) {
 }
 
 void Tailer::Impl::AttachOpen(Chain& chain, Start start) {
-  if (chain.real_path != start.location) {
-    const auto [first, last] = chains_by_real_.equal_range(chain.real_path);
+  if (chain.real_path() != start.location) {
+    const auto [first, last] = chains_by_real_.equal_range(chain.symlinked);
     const auto old = std::find_if(first, last, [&](const auto& entry) { return entry.second == &chain; });
     if (old != last) chains_by_real_.erase(old);
-    chain.real_path = start.location;
-    if (chain.real_path != chain.path) chains_by_real_.emplace(chain.real_path, &chain);
+    chain.symlinked = start.location == chain.path ? std::string() : start.location;
+    if (!chain.symlinked.empty()) chains_by_real_.emplace(chain.symlinked, &chain);
   }
   const auto elsewhere = AttachElsewhere(chain, start);
   if (!elsewhere) Trouble(chain, elsewhere.error());
@@ -217,7 +217,7 @@ bool Tailer::Impl::SuspectCopy(Chain& chain, const Start& start) {
   if (found == directories_.end()) return false;
   for (Generation* original : found->second->generations) {
     if (original->chain->slot != chain.slot || original->place != Place::kCurrent) continue;
-    if (original->packing != Packing::kPlain || !IsRotatedName(platform::BaseOf(original->location), name)) continue;
+    if (original->packing != Packing::kPlain || !IsRotatedName(platform::BaseOf(original->location()), name)) continue;
     const auto same = BeginsAs(*original, *start.file);
     if (!same || !*same) continue;
     Ignore(chain, "it begins as " + original->chain->path + " does, and is taken for its copy", start.stat);
@@ -231,7 +231,7 @@ bool Tailer::Impl::SuspectCopy(Chain& chain, const Start& start) {
 // The path leads to an older generation again: a rotation was undone.
 void Tailer::Impl::Revert(Chain& chain, Generation& generation) {
   generation.place = Place::kCurrent;
-  SetLocation(generation, chain.real_path);
+  SetLocation(generation, chain.real_path());
   chain.current = &generation;
   const bool last = chain.generations.back().get() == &generation;
   if (!last) Finish(generation);  // what comes now comes after the newer generations
@@ -247,11 +247,11 @@ void Tailer::Impl::Detach(Generation& generation) {
   if (parts_.metrics.rotations != nullptr) parts_.metrics.rotations->Add(1);
   lingering_.insert(&generation);
   next_linger_ = std::min(next_linger_, now_);
-  if (generation.location.empty()) return;
+  if (!generation.located) return;
   // Without an event nobody has said where it went.
-  const auto there = parts_.fs.Stat(generation.location);
+  const auto there = parts_.fs.Stat(generation.last_path());
   if (there && generation.identity.SameInode(*there)) return;
-  const std::string directory(platform::DirectoryOf(generation.location));
+  const std::string directory(platform::DirectoryOf(generation.location()));
   std::string location;
   if (const auto entries = parts_.fs.List(directory)) {
     for (const platform::DirEntry& entry : *entries) {
@@ -265,7 +265,7 @@ void Tailer::Impl::Detach(Generation& generation) {
 // that lie beside it are left to AdoptSiblings, which knows which is older.
 Status Tailer::Impl::AdoptMissed(Chain& chain) {
   const auto here = parts_.fs.RealPath(chain.path);
-  const std::string log = here ? *here : chain.real_path.empty() ? chain.path : chain.real_path;
+  const std::string log = here ? *here : chain.real_path();
   while (!chain.missed.empty()) {
     const std::string path = chain.missed.front();
     auto file = parts_.fs.Open(path, platform::OpenMode::kRead);

@@ -18,9 +18,7 @@ namespace {
 constexpr uint32_t kStructure = watch::kCreate | watch::kDelete | watch::kMovedFrom | watch::kMovedTo |
                                 watch::kDeleteSelf | watch::kMoveSelf;
 constexpr uint32_t kWrites = watch::kModify | watch::kAttrib;
-constexpr uint32_t kSelfGone = watch::kDeleteSelf | watch::kMoveSelf | watch::kUnmount | watch::kIgnored;
 constexpr size_t kDeepest = 64;
-constexpr size_t kHalvesApart = 256;
 
 }  // namespace
 
@@ -47,7 +45,7 @@ void DirTree::RemovePatterns(const std::set<PatternId>& patterns) {
   for (auto& [path, node] : nodes_) {
     const size_t removed =
         std::erase_if(node->states, [&](const State& state) { return patterns.contains(state.pattern); });
-    if (removed > 0) paths.push_back(path);
+    if (removed > 0) paths.push_back(node->path);
   }
   for (const std::string& path : paths) {
     EraseIfUnused(path);
@@ -61,12 +59,20 @@ void DirTree::AddClosed(std::set<State>& states, State state) {
   while (states.insert(state).second && SegmentOf(state).kind == Kind::kAnyDepth && !IsLast(state)) ++state.segment;
 }
 
+// False: it is there already.
+bool DirTree::Insert(std::vector<State>& states, const State& state) {
+  const auto at = std::lower_bound(states.begin(), states.end(), state);
+  if (at != states.end() && *at == state) return false;
+  states.insert(at, state);
+  return true;
+}
+
 void DirTree::AddStates(const std::string& path, std::set<State> states) {
   Node* node = Ensure(path);
   if (node == nullptr) return;
   std::vector<State> added;
   for (const State& state : states) {
-    if (node->states.insert(state).second) added.push_back(state);
+    if (Insert(node->states, state)) added.push_back(state);
   }
   if (!added.empty()) work_.push_back({path, std::move(added)});
 }
@@ -199,7 +205,7 @@ DirTree::Node* DirTree::Ensure(const std::string& path) {
   auto node = std::make_unique<Node>();
   node->path = path;
   if (!Identify(*node)) return nullptr;
-  return nodes_.emplace(path, std::move(node)).first->second.get();
+  return nodes_.emplace(node->path, std::move(node)).first->second.get();
 }
 
 bool DirTree::NeedsWatch(const Node& node) const {
@@ -287,10 +293,12 @@ void DirTree::ReportFailure(const Error& error) {
 void DirTree::Pin(const std::string& directory) {
   Node* node = Ensure(directory);
   if (node == nullptr) {
-    auto& made = nodes_[directory];
-    if (made == nullptr) made = std::make_unique<Node>();
-    made->path = directory;
-    node = made.get();
+    node = Find(directory);
+    if (node == nullptr) {
+      auto made = std::make_unique<Node>();
+      made->path = directory;
+      node = nodes_.emplace(made->path, std::move(made)).first->second.get();
+    }
   }
   ++node->pins;
   Arm(*node);
@@ -325,7 +333,7 @@ void DirTree::Drop(const std::string& path) {
   const std::string prefix = path == "/" ? path : path + "/";
   if (nodes_.contains(path)) gone.push_back(path);
   for (auto it = nodes_.upper_bound(prefix); it != nodes_.end() && it->first.starts_with(prefix); ++it) {
-    gone.push_back(it->first);
+    gone.push_back(it->second->path);
   }
   for (const std::string& each : gone) {
     Node* node = Find(each);
@@ -349,7 +357,7 @@ void DirTree::EraseIfUnused(const std::string& path) {
 void DirTree::Recheck(const std::string& directory) {
   Node* node = Find(directory);
   if (node == nullptr) return;
-  const std::vector<State> states(node->states.begin(), node->states.end());
+  const std::vector<State> states = node->states;
   Arm(*node);
   TryLiterals(directory, states);
 }
@@ -381,7 +389,7 @@ void DirTree::RescanNode(const std::string& path, bool force) {
   // A change in the same clock tick as the listing would look like none: list once more.
   node->list_again = changed;
   node->modified_ns = stat->modified_ns;
-  const std::vector<State> states(node->states.begin(), node->states.end());
+  const std::vector<State> states = node->states;
   Arm(*node);
   if (!states.empty()) Expand(path, states);
   // A listing shows what rotation left; where none is needed, something may have changed.
@@ -390,111 +398,6 @@ void DirTree::RescanNode(const std::string& path, bool force) {
     if (segment.kind != Kind::kLiteral || !IsLast(state)) continue;
     listener_.RotatedAppeared(platform::Join(path, segment.text), {state.pattern});
   }
-}
-
-// -- events --
-
-size_t DirTree::HandleEvents() {
-  if (watcher_ == nullptr) return 0;
-  std::vector<platform::WatchEvent> read;
-  std::vector<Event> events;
-  bool overflowed = false;
-  while (watcher_->Read(read)) {
-    for (const platform::WatchEvent& event : read) {
-      if ((event.mask & watch::kOverflow) != 0) overflowed = true;
-      else events.push_back({event.watch, event.mask, event.cookie, std::string(event.name)});
-    }
-    read.clear();
-  }
-  for (size_t i = 0; i < events.size(); ++i) {
-    Dispatch(events, i);
-    Run();
-  }
-  if (overflowed) {
-    ++overflows_;
-    listener_.Overflowed();
-    Rescan(Scope::kAll, true);
-  }
-  return events.size();
-}
-
-void DirTree::Dispatch(const std::vector<Event>& events, size_t index) {
-  const Event& event = events[index];
-  const auto found = by_watch_.find(event.watch);
-  if (found == by_watch_.end()) return;  // of a watch that was given up
-  std::vector<std::string> directories;
-  for (const Node* node : found->second) directories.push_back(node->path);
-  for (const std::string& directory : directories) {
-    if ((event.mask & kSelfGone) != 0) {
-      Drop(directory);
-      if (directory != "/") Recheck(std::string(platform::DirectoryOf(directory)));
-    } else if ((event.mask & watch::kIsDirectory) != 0) {
-      DispatchDirectory(directory, event);
-    } else {
-      DispatchFile(directory, events, index);
-    }
-  }
-}
-
-void DirTree::DispatchDirectory(const std::string& directory, const Event& event) {
-  const std::string path = platform::Join(directory, event.name);
-  if ((event.mask & (watch::kDelete | watch::kMovedFrom)) != 0) {
-    Drop(path);
-    Recheck(directory);
-  } else if ((event.mask & (watch::kCreate | watch::kMovedTo)) != 0) {
-    const Node* known = Find(path);
-    const auto stat = fs_.Stat(path);
-    if (known != nullptr && stat && (known->inode != stat->inode || known->device != stat->device)) Drop(path);
-    const Node* node = Find(directory);
-    if (node == nullptr) return;
-    Try(directory, event.name, FileType::kDirectory, {node->states.begin(), node->states.end()});
-    if (Node* parent = Find(directory)) Arm(*parent);
-  }
-}
-
-void DirTree::DispatchFile(const std::string& directory, const std::vector<Event>& events, size_t index) {
-  const Event& event = events[index];
-  const std::string path = platform::Join(directory, event.name);
-  if ((event.mask & watch::kModify) != 0) {
-    listener_.Modified(path);
-    return;
-  }
-  if ((event.mask & watch::kMovedFrom) != 0) {
-    const Event* other = OtherHalf(events, index);
-    if (other == nullptr) {
-      listener_.Vanished(path);
-    } else {
-      const bool here = other->watch == event.watch;
-      listener_.Moved(path, platform::Join(here ? directory : RealOf(other->watch), other->name));
-    }
-    return;
-  }
-  if ((event.mask & watch::kDelete) != 0) {
-    listener_.Vanished(path);
-    return;
-  }
-  const Node* node = Find(directory);
-  if (node == nullptr) return;
-  Try(directory, event.name, FileType::kUnknown, {node->states.begin(), node->states.end()});
-}
-
-// Of several paths of one directory the pinned one is free of symlinks.
-const std::string& DirTree::RealOf(int number) const {
-  const std::vector<Node*>& nodes = by_watch_.at(number);
-  const auto pinned = std::find_if(nodes.begin(), nodes.end(), [](const Node* node) { return node->pins > 0; });
-  return pinned == nodes.end() ? nodes.front()->path : (*pinned)->path;
-}
-
-// The kernel queues both halves of a rename at once, but other events may come between.
-const DirTree::Event* DirTree::OtherHalf(const std::vector<Event>& events, size_t index) const {
-  const size_t end = std::min(events.size(), index + kHalvesApart);
-  for (size_t i = index + 1; i < end; ++i) {
-    const Event& event = events[i];
-    if (event.cookie == events[index].cookie && (event.mask & watch::kMovedTo) != 0 && by_watch_.contains(event.watch)) {
-      return &event;
-    }
-  }
-  return nullptr;
 }
 
 }  // namespace agent::source

@@ -87,7 +87,7 @@ class DirTree {
   };
   struct Node {
     std::string path;
-    std::set<State> states;
+    std::vector<State> states;  // sorted
     uint32_t pins = 0;
     int watch = -1;
     uint32_t mask = 0;
@@ -119,6 +119,7 @@ class DirTree {
   void Try(const std::string& directory, const std::string& name, platform::FileType type,
            const std::vector<State>& states);
   void TryUnrotated(const std::string& directory, const std::string& name, const std::vector<State>& states);
+  static bool Insert(std::vector<State>& states, const State& state);
   static void AddClosed(std::set<State>& states, State state);
   static const platform::Glob::Segment& SegmentOf(const State& state) {
     return (*state.alternative)[state.segment];
@@ -152,7 +153,7 @@ class DirTree {
   platform::Watcher* watcher_;
   TreeListener& listener_;
   std::unordered_map<PatternId, std::unique_ptr<platform::Glob>> patterns_;
-  std::map<std::string, std::unique_ptr<Node>> nodes_;  // by path: a subtree is a range
+  std::map<std::string_view, std::unique_ptr<Node>> nodes_;  // by their paths: a subtree is a range
   std::unordered_map<int, std::vector<Node*>> by_watch_;
   std::unordered_map<uint64_t, bool> remote_;  // by device
   std::vector<Work> work_;

@@ -11,7 +11,7 @@ namespace {
 
 GenerationView ViewOf(const Generation& generation) {
   GenerationView view;
-  view.location = generation.place == Place::kDeleted ? "" : generation.location;
+  view.location = generation.place == Place::kDeleted ? std::string_view() : generation.location();
   view.inode = generation.identity.inode;
   view.start = generation.file->start_offset;
   view.read = generation.file->read_offset.load(std::memory_order_relaxed);

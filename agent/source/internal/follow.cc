@@ -29,7 +29,7 @@ Chain& Tailer::Impl::GetChain(Slot& slot, const std::string& path) {
   chain->slot = &slot;
   chain->path = path;
   if (slot.initial_delay > Duration::zero()) chain->wait_until = now_ + slot.initial_delay;
-  return *chains_.emplace(path, std::move(chain))->second;
+  return *chains_.emplace(chain->path, std::move(chain))->second;
 }
 
 void Tailer::Impl::MarkDirty(Chain& chain) {
@@ -182,7 +182,7 @@ void Tailer::Impl::Look(Chain& chain) {
   }
   if (chain.current != nullptr && chain.current->identity.SameInode(*stat)) {
     ClearTrouble(chain);
-    if (chain.current->location != chain.real_path) SetLocation(*chain.current, chain.real_path);
+    if (chain.current->location() != chain.real_path()) SetLocation(*chain.current, chain.real_path());
     chain.unsure = false;
     Inspect(*chain.current, true);
     // A file may have come and gone at the path while the inode stayed (copytruncate).
@@ -265,7 +265,7 @@ void Tailer::Impl::EraseIfEmpty(Chain& chain) {
   if (!chain.generations.empty() || chain.dirty || (!chain.vanished && !chain.slot->retired)) return;
   GiveBackResume(chain);
   ClearTrouble(chain);
-  const auto [real_first, real_last] = chains_by_real_.equal_range(chain.real_path);
+  const auto [real_first, real_last] = chains_by_real_.equal_range(chain.symlinked);
   const auto real = std::find_if(real_first, real_last, [&](const auto& entry) { return entry.second == &chain; });
   if (real != real_last) chains_by_real_.erase(real);
   const auto [first, last] = chains_.equal_range(chain.path);

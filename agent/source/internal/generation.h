@@ -7,6 +7,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "agent/core/time.h"
@@ -45,8 +46,8 @@ struct Generation {
   Identity identity;
   Packing packing = Packing::kPlain;
   Place place = Place::kCurrent;
-  std::string location;  // real path as far as known; empty: none
-  std::string last_path;  // the last location that was known
+  bool located = false;
+  std::string other_path;  // the last location that was known, unless it is the chain's path
   uint64_t size = 0;     // as of the last look; of the packed file if packed
   int64_t modified_ns = 0;
   uint64_t limit = UINT64_MAX;  // set when finished
@@ -66,6 +67,8 @@ struct Generation {
   uint64_t saved_offset = UINT64_MAX;
   Mark mark;
 
+  inline const std::string& last_path() const;
+  inline std::string_view location() const;  // real path as far as known; empty: none
   // All of the beginning that is there has been read.
   bool head_complete() const {
     return packing != Packing::kPlain || identity.head.length >= Fingerprint::kMost || identity.head.length >= size;
@@ -82,7 +85,7 @@ struct Chain {  // a path that a target's pattern matches
   uint64_t id = 0;  // TailedFile::chain
   Slot* slot = nullptr;
   std::string path;
-  std::string real_path;  // of the current generation, or the last one
+  std::string symlinked;  // where a symlink at the path leads; of the current generation, or the last one
   std::list<std::unique_ptr<Generation>> generations;  // not settled, oldest first
   Generation* current = nullptr;
   std::vector<std::string> missed;  // names that were moved away from here, unseen
@@ -92,7 +95,7 @@ struct Chain {  // a path that a target's pattern matches
   bool look_beside = false;  // a rotated file has appeared
   bool vanished = false;  // the path leads nowhere
   bool passed_on = false;  // the container's next run comes after it in the lane
-  std::optional<SavedPosition> resume;  // of the file that is at the path now
+  std::unique_ptr<SavedPosition> resume;  // of the file that is at the path now
   MonoTime wait_until{};  // initial_delay
   uint64_t written = 0;   // since the last sync
   double rate = 0;        // bytes per second, of the last syncs
@@ -105,7 +108,12 @@ struct Chain {  // a path that a target's pattern matches
   Identity ignored_file;
   MonoTime retry_at = kNever;
   Duration backoff{};
+
+  const std::string& real_path() const { return symlinked.empty() ? path : symlinked; }
 };
+
+const std::string& Generation::last_path() const { return other_path.empty() ? chain->path : other_path; }
+std::string_view Generation::location() const { return located ? std::string_view(last_path()) : std::string_view(); }
 
 // A generation that is settled, and whose file still exists.
 struct Settled {

@@ -93,7 +93,6 @@ Generation* Tailer::Impl::Begin(Chain& chain, Start start) {
   chain.generations.push_back(std::move(made));
   if (start.place == Place::kCurrent) chain.current = &generation;
   Register(generation);
-  generation.last_path = chain.path;
   SetLocation(generation, start.location);
   if (start.place != Place::kCurrent || generation.finished()) {
     lingering_.insert(&generation);
@@ -115,7 +114,7 @@ Generation* Tailer::Impl::ContinueAt(Generation& old, uint64_t offset, bool own_
   if (file == nullptr || old.continued) return nullptr;
   auto stat = file->Stat();
   if (!stat) return nullptr;
-  const std::string location = old.location;
+  const std::string location(old.location());
   const Place place = old.place;
   old.continued = true;
   Unregister(old);
@@ -125,7 +124,7 @@ Generation* Tailer::Impl::ContinueAt(Generation& old, uint64_t offset, bool own_
   Start start{file, *stat, location, offset, place, old.packing, old.identity.head, own_order, 0, nullptr};
   if (old.file->chain != old.chain->id) start.lane_chain = old.file->chain;
   Generation* made = Begin(*old.chain, std::move(start));
-  if (made != nullptr && location.empty()) made->last_path = old.last_path;
+  if (made != nullptr && location.empty()) made->other_path = old.other_path;
   return made;
 }
 
@@ -209,10 +208,10 @@ Result<bool> Tailer::Impl::ContinueInCopy(Generation& generation) {
   const Fingerprint read = generation.source->head();
   if (read.length > generation.identity.head.length) generation.identity.head = read;
   const Fingerprint head = generation.identity.head;
-  if (head.length == 0 || generation.location.empty()) return false;
+  if (head.length == 0 || !generation.located) return false;
   listings_.clear();
-  auto siblings = SiblingsOf(std::string(platform::DirectoryOf(generation.location)),
-                             std::string(platform::BaseOf(generation.location)));
+  auto siblings = SiblingsOf(std::string(platform::DirectoryOf(generation.location())),
+                             std::string(platform::BaseOf(generation.location())));
   if (!siblings) return Forward(siblings);
   for (const Sibling& sibling : *siblings) {
     if (sibling.packing != Packing::kPlain || sibling.stat.size < generation.size) continue;
@@ -356,7 +355,7 @@ bool Tailer::Impl::TryClose(Generation& generation) {
   if (!generation.sealed && !generation.continued) {
     if (generation.place == Place::kDeleted && now_ - generation.detached_at < kKeepDeleted) return false;
     const uint64_t end = generation.file->committed_offset.load(std::memory_order_relaxed);
-    Settled settled{chain.slot->target->job, chain.path,          generation.last_path, generation.identity,
+    Settled settled{chain.slot->target->job, chain.path,          generation.last_path(), generation.identity,
                     generation.packing,      end,                 generation.size,      SavedOf(generation).mark};
     if (generation.place != Place::kDeleted) AddSettled(std::move(settled));
     else if (!TurnIntoArchive(settled)) return false;  // later
@@ -368,7 +367,7 @@ bool Tailer::Impl::TryClose(Generation& generation) {
 
 void Tailer::Impl::Remove(Generation& generation) {
   Chain& chain = *generation.chain;
-  LogDebug("a file is settled", {{"path", chain.path}, {"inode", generation.identity.inode}, {"at", generation.last_path}});
+  LogDebug("a file is settled", {{"path", chain.path}, {"inode", generation.identity.inode}, {"at", generation.last_path()}});
   Unregister(generation);
   SetLocation(generation, "");
   generation.source->Seal();  // others may hold the TailedFile for long
@@ -394,16 +393,16 @@ void Tailer::Impl::Unregister(Generation& generation) {
   }
 }
 
-void Tailer::Impl::SetLocation(Generation& generation, const std::string& location) {
-  if (generation.location == location) return;
-  if (!generation.location.empty()) {
-    const auto [first, last] = by_location_.equal_range(generation.location);
+void Tailer::Impl::SetLocation(Generation& generation, std::string location) {
+  if (generation.location() == location) return;
+  if (generation.located) {
+    const auto [first, last] = by_location_.equal_range(generation.location());
     for (auto it = first; it != last; ++it) {
       if (it->second != &generation) continue;
       by_location_.erase(it);
       break;
     }
-    const auto found = directories_.find(std::string(platform::DirectoryOf(generation.location)));
+    const auto found = directories_.find(platform::DirectoryOf(generation.location()));
     Directory& directory = *found->second;
     std::erase(directory.generations, &generation);
     tree_.Unpin(directory.path);
@@ -413,18 +412,19 @@ void Tailer::Impl::SetLocation(Generation& generation, const std::string& locati
       directories_.erase(found);
     }
   }
-  generation.location = location;
-  if (location.empty()) return;
-  generation.last_path = location;
-  by_location_.emplace(location, &generation);
-  const std::string path(platform::DirectoryOf(location));
-  auto& directory = directories_[path];
-  if (directory == nullptr) {
-    directory = std::make_unique<Directory>();
+  generation.located = !location.empty();
+  if (!generation.located) return;
+  generation.other_path = location == generation.chain->path ? std::string() : std::move(location);
+  by_location_.emplace(generation.location(), &generation);
+  const std::string path(platform::DirectoryOf(generation.location()));
+  auto found = directories_.find(path);
+  if (found == directories_.end()) {
+    auto directory = std::make_unique<Directory>();
     directory->path = path;
     directory->poll_at = now_;
+    found = directories_.emplace(directory->path, std::move(directory)).first;
   }
-  directory->generations.push_back(&generation);
+  found->second->generations.push_back(&generation);
   tree_.Pin(path);
   if (tree_.Polled(path)) next_poll_ = std::min(next_poll_, now_ + options_.poll_period);
 }

@@ -93,7 +93,7 @@ void AppendMember(std::string& out, std::string_view key, std::string_view value
   out += '\n';
 }
 
-void AppendFile(std::string& out, const SavedPosition& file) {
+void AppendFile(std::string& out, const PositionView& file) {
   fmt::format_to(std::back_inserter(out),
                  "{}{}at={} size={} dev={} ino={} born={} head={}:{:016x} mark={}:{:016x} packing={} job=", kLine, kFile,
                  file.offset, file.size, file.identity.device, file.identity.inode, file.identity.born_ns,
@@ -111,7 +111,72 @@ void AppendFile(std::string& out, const SavedPosition& file) {
 
 // Only plain files have an entry in the map: of packed ones Promtail would take the
 // number for lines.
-bool InMap(const SavedPosition& file) { return file.packing == Packing::kPlain && IsUtf8(file.path); }
+bool InMap(const PositionView& file) { return file.packing == Packing::kPlain && IsUtf8(file.path); }
+
+struct MapEntry {
+  std::string_view path;
+  uint64_t offset;
+};
+
+// By path. Of several generations last seen under one name the newest is there now; of
+// several jobs the slowest counts.
+std::vector<MapEntry> MapOf(const std::vector<PositionView>& files) {
+  std::vector<uint32_t> order;
+  order.reserve(files.size());
+  for (uint32_t i = 0; i < files.size(); ++i) {
+    if (InMap(files[i])) order.push_back(i);
+  }
+  std::ranges::stable_sort(order, {}, [&](uint32_t i) { return files[i].path; });
+  std::vector<MapEntry> entries;
+  entries.reserve(order.size());
+  std::string_view job;
+  for (const uint32_t i : order) {
+    const PositionView& file = files[i];
+    if (entries.empty() || entries.back().path != file.path) {
+      entries.push_back({file.path, file.offset});
+    } else {
+      uint64_t& offset = entries.back().offset;
+      offset = job == file.job ? file.offset : std::min(offset, file.offset);
+    }
+    job = file.job;
+  }
+  return entries;
+}
+
+// Gathers text, sums it up, and hands it on when there is enough of it.
+class PieceWriter {
+ public:
+  explicit PieceWriter(const std::function<Status(std::string_view)>& write) : write_(write) {
+    text_.reserve(kPiece + 4096);
+  }
+
+  std::string& text() {
+    if (text_.size() >= kPiece) Flush();
+    return text_;
+  }
+  uint64_t Sum() {
+    Flush();
+    return sum_.hash;
+  }
+  Status Finish() {
+    Flush();
+    return std::move(status_);
+  }
+
+ private:
+  static constexpr size_t kPiece = 64 * 1024;
+
+  void Flush() {
+    sum_.Extend(text_);
+    if (status_) status_ = write_(text_);
+    text_.clear();
+  }
+
+  const std::function<Status(std::string_view)>& write_;
+  std::string text_;
+  Fingerprint sum_;
+  Status status_;
+};
 
 // -- reading --
 
@@ -317,34 +382,26 @@ void Reconcile(PositionsContent& content, std::map<std::string, std::string> map
 
 bool IsCursorKey(std::string_view key) { return key.starts_with("cursor-") || key.starts_with("journal-"); }
 
-std::string RenderPositions(const PositionsContent& content) {
-  // Of several generations last seen under one name the newest is there now; of
-  // several jobs the slowest counts.
-  std::map<std::string_view, std::pair<std::string_view, uint64_t>> offsets;
-  for (const SavedPosition& file : content.files) {
-    if (!InMap(file)) continue;
-    auto& [job, offset] = offsets.try_emplace(file.path, file.job, file.offset).first->second;
-    offset = job == file.job ? file.offset : std::min(offset, file.offset);
-    job = file.job;
-  }
-  std::string out;
-  out.reserve(256 + content.files.size() * 400);
-  fmt::format_to(std::back_inserter(out),
+Status RenderPositions(const PositionsToWrite& content, const std::function<Status(std::string_view)>& write) {
+  PieceWriter out(write);
+  const std::vector<MapEntry> entries = MapOf(content.files);
+  fmt::format_to(std::back_inserter(out.text()),
                  "{}{}: Promtail reads the map as its own; \"#@\" lines say which file is meant.\n", kHeader,
                  kPositionsVersion);
-  const bool empty = offsets.empty() && content.by_path.empty() && content.cursors.empty();
-  out += empty ? "positions: {}\n" : "positions:\n";
-  for (const auto& [path, entry] : offsets) AppendMember(out, path, std::to_string(entry.second));
+  const bool empty = entries.empty() && content.by_path.empty() && content.cursors.empty();
+  out.text() += empty ? "positions: {}\n" : "positions:\n";
+  for (const auto& [path, offset] : entries) AppendMember(out.text(), path, std::to_string(offset));
   for (const auto& [path, text] : content.by_path) {
-    if (offsets.find(path) == offsets.end()) AppendMember(out, path, text);
+    if (!std::ranges::binary_search(entries, std::string_view(path), {}, &MapEntry::path)) {
+      AppendMember(out.text(), path, text);
+    }
   }
-  for (const auto& [key, text] : content.cursors) AppendMember(out, key, text);
-  fmt::format_to(std::back_inserter(out), "{}{}{}\n", kLine, kSeen, content.seen_until_ns);
-  for (const SavedPosition& file : content.files) AppendFile(out, file);
-  Fingerprint sum;
-  sum.Extend(out);
-  fmt::format_to(std::back_inserter(out), "{}{}{:016x}\n", kLine, kEnd, sum.hash);
-  return out;
+  for (const auto& [key, text] : content.cursors) AppendMember(out.text(), key, text);
+  fmt::format_to(std::back_inserter(out.text()), "{}{}{}\n", kLine, kSeen, content.seen_until_ns);
+  for (const PositionView& file : content.files) AppendFile(out.text(), file);
+  const uint64_t sum = out.Sum();
+  fmt::format_to(std::back_inserter(out.text()), "{}{}{:016x}\n", kLine, kEnd, sum);
+  return out.Finish();
 }
 
 Result<PositionsContent> ParsePositions(std::string_view text, const std::string& file_name) {

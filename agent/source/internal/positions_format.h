@@ -2,6 +2,7 @@
 // The text of a positions file, to and from. Pure. Format: docs/DELIVERY.md.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <string>
 #include <string_view>
@@ -22,7 +23,16 @@ struct PositionsContent {
   bool edited = false;  // somebody has changed it by hand
 };
 
-std::string RenderPositions(const PositionsContent& content);
+struct PositionsToWrite {
+  const std::vector<PositionView>& files;
+  const std::map<std::string, std::string>& by_path;
+  const std::map<std::string, std::string>& cursors;
+  int64_t seen_until_ns = 0;
+};
+
+// Hands the text on in pieces, for it has megabytes where there are thousands of files.
+// Ends with the first piece that `write` cannot take.
+Status RenderPositions(const PositionsToWrite& content, const std::function<Status(std::string_view)>& write);
 
 // kCorrupt: torn or no positions file. kConfig: written by a newer version.
 Result<PositionsContent> ParsePositions(std::string_view text, const std::string& file_name);

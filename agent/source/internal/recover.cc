@@ -108,7 +108,7 @@ Status Tailer::Impl::RecoverSaved(Chain& chain, const SavedPosition& saved, cons
     auto here = OpenIf(saved, chain.path);
     if (!here) return Forward(here);
     if (*here) {
-      chain.resume = saved;
+      chain.resume = std::make_unique<SavedPosition>(saved);
       return {};
     }
   }

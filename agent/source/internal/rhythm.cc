@@ -123,7 +123,7 @@ void Tailer::Impl::TickPolled() {
   next_poll_ = now_ + kPolledRescan;
   std::vector<std::string> polled;
   for (const auto& [path, directory] : directories_) {
-    if (tree_.Polled(path)) polled.push_back(path);
+    if (tree_.Polled(directory->path)) polled.push_back(directory->path);
   }
   for (const std::string& path : polled) {
     auto found = directories_.find(path);
@@ -168,14 +168,14 @@ void Tailer::Impl::TickSync() {
   if (++syncs_ % kSyncsPerRescan == 0) {
     tree_.Rescan(DirTree::Scope::kAll, false);
     std::vector<std::string> paths;
-    for (const auto& [path, settled] : settled_by_path_) paths.push_back(path);
+    for (const auto& [path, settled] : settled_by_path_) paths.emplace_back(path);
     for (const std::string& path : paths) CheckSettledAt(path);
   } else if (tree_.any_polled()) {
     tree_.Rescan(DirTree::Scope::kPolled, true);
   }
   for (auto& [path, chain] : chains_) {
     if (troubled_.contains(chain.get()) || chain->slot->retired) continue;
-    const auto stat = parts_.fs.Stat(path);
+    const auto stat = parts_.fs.Stat(chain->path);
     const Generation* current = chain->current;
     const bool unchanged = stat && current != nullptr && current->identity.SameInode(*stat) &&
                            current->size == stat->size && current->modified_ns == stat->modified_ns &&

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Positions out: what every file's lane has committed, and what is settled.
 #include <algorithm>
-#include <map>
+#include <tuple>
 
 #include "agent/source/internal/tailer_impl.h"
 
@@ -63,7 +63,7 @@ WallNanos Tailer::Impl::SeenUntil() {
   return seen_until_;
 }
 
-SavedPosition Tailer::Impl::SavedOf(Generation& generation) {
+PositionView Tailer::Impl::SavedOf(Generation& generation) {
   const uint64_t offset = generation.file->committed_offset.load(std::memory_order_relaxed);
   if (offset != generation.saved_offset) {
     generation.mark = {};
@@ -84,32 +84,73 @@ SavedPosition Tailer::Impl::SavedOf(Generation& generation) {
   const Chain& chain = *generation.chain;
   // Of an archive the size stands only once it is settled: nothing else tells its end.
   const uint64_t size = generation.packing == Packing::kPlain ? generation.size : 0;
-  return {chain.slot->target->job, chain.path, generation.last_path, generation.identity,
-          generation.packing,      offset,     size,                 generation.mark};
+  PositionView saved;
+  saved.job = chain.slot->target->job;
+  saved.follows = chain.path;
+  saved.path = generation.last_path();
+  saved.identity = generation.identity;
+  saved.packing = generation.packing;
+  saved.offset = offset;
+  saved.size = size;
+  saved.mark = generation.mark;
+  return saved;
 }
 
-// Oldest first within a path. A file that two generations share is saved at the first
-// one's offset: the second has not begun as long as the first is not settled.
-std::vector<SavedPosition> Tailer::Impl::Collect() {
-  std::vector<SavedPosition> all;
-  for (const auto& [inode, settled] : settled_) {
-    all.push_back({settled->job, settled->follows, settled->path, settled->identity, settled->packing,
-                   settled->offset, settled->size, settled->mark});
+namespace {
+
+// Of one job's positions in one file only the first stays, with the lowest offset.
+// `order`: where those of generations are.
+void MergeShared(std::vector<PositionView>& all, std::vector<uint32_t> order) {
+  const auto file_of = [&](uint32_t i) {
+    const PositionView& saved = all[i];
+    return std::tie(saved.identity.inode, saved.identity.device, saved.job);
+  };
+  std::ranges::stable_sort(order, {}, file_of);
+  for (size_t first = 0, next = 1; next < order.size(); ++next) {
+    if (file_of(order[first]) != file_of(order[next])) {
+      first = next;
+      continue;
+    }
+    PositionView& kept = all[order[first]];
+    PositionView& more = all[order[next]];
+    if (more.offset < kept.offset) kept = more;
+    more.path = {};
   }
-  std::map<std::tuple<std::string, uint64_t, uint64_t>, size_t> at;
+  std::erase_if(all, [](const PositionView& saved) { return saved.path.empty(); });
+}
+
+}  // namespace
+
+// Oldest first within a path. A file that two generations share is saved at the first
+// one's offset: the second has not begun as long as the first is not settled. Texts are
+// those of chains and settled files: good until these change.
+std::vector<PositionView> Tailer::Impl::Collect() {
+  std::vector<PositionView> all;
+  all.reserve(unclaimed_.size() + settled_.size() + chains_.size() + chains_.size() / 8);
+  for (const auto& [inode, settled] : settled_) {
+    PositionView& saved = all.emplace_back();
+    saved.job = settled->job;
+    saved.follows = settled->follows;
+    saved.path = settled->path;
+    saved.identity = settled->identity;
+    saved.packing = settled->packing;
+    saved.offset = settled->offset;
+    saved.size = settled->size;
+    saved.mark = settled->mark;
+  }
+  std::vector<uint32_t> generations;
+  generations.reserve(chains_.size());
   for (const auto& [path, chain] : chains_) {
     for (const auto& generation : chain->generations) {
       if (generation->sealed) continue;
       const uint64_t committed = generation->file->committed_offset.load(std::memory_order_relaxed);
       if (generation->continued && committed >= generation->limit) continue;
-      SavedPosition saved = SavedOf(*generation);
-      const auto key = std::make_tuple(saved.job, saved.identity.device, saved.identity.inode);
-      const auto [entry, added] = at.try_emplace(key, all.size());
-      if (added) all.push_back(std::move(saved));
-      else if (saved.offset < all[entry->second].offset) all[entry->second] = std::move(saved);
+      generations.push_back(static_cast<uint32_t>(all.size()));
+      all.push_back(SavedOf(*generation));
     }
     if (chain->resume) all.push_back(*chain->resume);
   }
+  MergeShared(all, std::move(generations));
   all.insert(all.end(), unclaimed_.begin(), unclaimed_.end());
   return all;
 }
@@ -117,7 +158,7 @@ std::vector<SavedPosition> Tailer::Impl::Collect() {
 bool Tailer::Impl::Save(MonoTime now) {
   now_ = now;
   const WallNanos seen_until = SeenUntil();
-  const std::vector<SavedPosition> all = Collect();
+  const std::vector<PositionView> all = Collect();
   std::map<std::string, std::string> imported = imported_;
   for (const auto& [job, path] : imported_used_) imported.erase(path);
   // What is committed while the file is being written is for the next time.

@@ -51,8 +51,8 @@ void Tailer::Impl::EraseSettled(const Settled* settled) {
 
 void Tailer::Impl::MoveSettled(const std::string& from, const std::string& to) {
   while (auto moved = settled_by_path_.extract(from)) {
-    moved.key() = to;
     moved.mapped()->path = to;
+    moved.key() = moved.mapped()->path;
     settled_by_path_.insert(std::move(moved));
   }
 }
@@ -86,7 +86,7 @@ bool Tailer::Impl::CheckSettled(Settled& settled) {
   Chain* chain = ChainOf(settled);
   if (chain == nullptr) return true;
   chain->ignored = false;
-  if (settled.path == chain->path || settled.path == chain->real_path) {
+  if (settled.path == chain->path || settled.path == chain->real_path()) {
     MarkDirty(*chain);  // its look finds the settled file, and that it has grown
     return true;
   }
@@ -136,7 +136,7 @@ bool Tailer::Impl::FollowSettled(Settled& settled) {
     const auto old = std::find_if(first, last, [&](const auto& each) { return each.second == &settled; });
     if (old != last) settled_by_path_.erase(old);
     settled.path = path;
-    settled_by_path_.emplace(path, &settled);
+    settled_by_path_.emplace(settled.path, &settled);
     list_changed_ = true;
     return true;
   }

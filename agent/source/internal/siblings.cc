@@ -146,7 +146,7 @@ Result<std::vector<Tailer::Impl::Sibling>> Tailer::Impl::UnknownSiblings(Chain& 
 Result<std::vector<Tailer::Impl::Sibling>> Tailer::Impl::UnknownAsListed(Chain& chain, const FileStat* current,
                                                                          bool& moved) {
   const auto real = parts_.fs.RealPath(chain.path);
-  const std::string path = real ? *real : chain.real_path.empty() ? chain.path : chain.real_path;
+  const std::string path = real ? *real : chain.real_path();
   auto siblings = SiblingsOf(std::string(platform::DirectoryOf(path)), std::string(platform::BaseOf(path)));
   if (!siblings) return siblings;
   const bool imported = HasImported(chain);

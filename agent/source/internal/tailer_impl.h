@@ -46,7 +46,7 @@ class Tailer::Impl final : public TreeListener {
   bool polling() const { return tree_.any_polled(); }
 
  private:
-  using ChainMap = std::multimap<std::string, std::unique_ptr<Chain>>;
+  using ChainMap = std::multimap<std::string_view, std::unique_ptr<Chain>>;
 
   // -- TreeListener: hints --
   void Appeared(const std::string& path, const std::vector<PatternId>& patterns) override;
@@ -155,7 +155,7 @@ class Tailer::Impl final : public TreeListener {
   bool MayFinish(const Generation& generation) const;
   bool TryClose(Generation& generation);
   void Remove(Generation& generation);
-  void SetLocation(Generation& generation, const std::string& location);
+  void SetLocation(Generation& generation, std::string location);
   void Register(Generation& generation);
   void Unregister(Generation& generation);
   void EnforcePinnedBudget();
@@ -237,8 +237,8 @@ class Tailer::Impl final : public TreeListener {
   bool AnythingUnderway() const;  // a file has more than its lane has committed
   void SaveSoon();
   WallNanos SeenUntil();
-  std::vector<SavedPosition> Collect();
-  SavedPosition SavedOf(Generation& generation);
+  std::vector<PositionView> Collect();
+  PositionView SavedOf(Generation& generation);
 
   TailerOptions options_;
   TailerParts parts_;
@@ -247,13 +247,13 @@ class Tailer::Impl final : public TreeListener {
 
   uint64_t next_id_ = 1;
   std::map<uint64_t, std::unique_ptr<Slot>> slots_;
-  ChainMap chains_;                                     // by path
-  std::multimap<std::string, Chain*> chains_by_real_;   // where a symlink's file is
-  std::multimap<std::string, Generation*> by_location_;
+  ChainMap chains_;  // by path; this key and those below are views of what they lead to
+  std::multimap<std::string_view, Chain*> chains_by_real_;   // where a symlink's file is
+  std::multimap<std::string_view, Generation*> by_location_;
   std::unordered_multimap<uint64_t, Generation*> by_inode_;
   std::unordered_multimap<uint64_t, std::unique_ptr<Settled>> settled_;  // by inode
-  std::multimap<std::string, Settled*> settled_by_path_;
-  std::map<std::string, std::unique_ptr<Directory>> directories_;
+  std::multimap<std::string_view, Settled*> settled_by_path_;
+  std::map<std::string_view, std::unique_ptr<Directory>> directories_;
   std::vector<Chain*> dirty_;
   std::set<Generation*, ByAge> lingering_;  // not current: watched until settled
   std::set<Chain*> troubled_;        // with a retry
