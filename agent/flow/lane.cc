@@ -92,29 +92,34 @@ bool Lane::ReadOnce(FileState& state) {
   const uint64_t offset = file.receipts.processed();
   // Before the read: what is written after it is announced again.
   const bool finished = file.finished.load(std::memory_order_acquire);
-  const auto read = file.bytes->ReadAt(offset, {buffer_.get(), buffer_size_});
-  if (!read) {
+  const uint64_t size = file.size.load(std::memory_order_relaxed);
+  const auto failed = [&](const Error& error) {
     if (!file.read_failed.exchange(true)) {
-      LogWarn("cannot read a log file; trying again", {{"path", file.path}, {"err", read.error().what}});
+      LogWarn("cannot read a log file; trying again", {{"path", file.path}, {"err", error.what}});
     }
     stats_.read_errors.fetch_add(1, std::memory_order_relaxed);
     failed_.push_back(&state);
     retry_at_ = std::min(retry_at_, now_ + kReadRetry);
     return false;
-  }
+  };
+  const auto read = file.bytes->ReadAt(offset, {buffer_.get(), buffer_size_});
+  if (!read) return failed(read.error());
   file.read_failed.store(false, std::memory_order_relaxed);
   size_t filled = *read;
   size_t used = Frame(state, {buffer_.get(), filled}, offset);
   // Without a whole line: a short read is not the end, only a read of nothing is.
   while (used == 0 && filled > 0 && filled < buffer_size_) {
     const auto more = file.bytes->ReadAt(offset + filled, {buffer_.get() + filled, buffer_size_ - filled});
-    if (!more || *more == 0) break;
+    if (!more) return failed(more.error());
+    if (*more == 0) break;
     filled += *more;
     used = Frame(state, {buffer_.get(), filled}, offset);
   }
   if (used > 0) {
-    file.at_end.store(false, std::memory_order_relaxed);
-    return true;
+    // Growth beyond a size that source/ has seen is announced: no read must find it.
+    const bool all = size > 0 && offset + filled >= size && filled < buffer_size_ && !finished;
+    file.at_end.store(all, std::memory_order_relaxed);
+    return !all;
   }
   if (filled == buffer_size_) {
     GrowBuffer(state, filled, offset);

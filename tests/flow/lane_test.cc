@@ -17,7 +17,7 @@ class MemBytes final : public ByteSource {
  public:
   Result<size_t> ReadAt(uint64_t offset, std::span<char> into) override {
     ++reads;
-    if (fail) return Fail(Code::kIo, "broken disk");
+    if (fail || offset >= fail_at) return Fail(Code::kIo, "broken disk");
     if (offset >= text.size()) return size_t{0};
     const size_t n = std::min({into.size(), text.size() - offset, most});
     std::copy_n(text.data() + offset, n, into.data());
@@ -26,6 +26,7 @@ class MemBytes final : public ByteSource {
   std::string text;
   size_t most = SIZE_MAX;
   bool fail = false;
+  uint64_t fail_at = UINT64_MAX;
   int reads = 0;
 };
 
@@ -172,6 +173,46 @@ TEST_F(LaneTest, ALineIsCommittedWhenItIsStored) {
   StoreAll();
   EXPECT_EQ(stored_[kStream1].back(), "open");
   EXPECT_EQ(file.tailed->committed_offset, file.bytes->text.size());
+}
+
+// Twenty pods that write all the time cost a system call less for every piece read.
+TEST_F(LaneTest, AFileIsNotAskedAgainAtTheSizeThatIsKnown) {
+  Make();
+  File file = NewFile(1, Cri("one"), 0);
+  file.tailed->size = file.bytes->text.size();
+  lane_->Add(file.tailed);
+  Run();
+  EXPECT_EQ(file.bytes->reads, 1);
+  EXPECT_TRUE(file.tailed->at_end);
+  file.bytes->text += Cri("two");  // seen by nobody yet
+  Run();
+  EXPECT_EQ(file.bytes->reads, 1);
+  file.bytes->text += Cri("three");
+  file.tailed->size = file.bytes->text.size() - 1;  // the look came a little early
+  lane_->Readable(file.tailed);
+  StoreAll();
+  EXPECT_EQ(file.bytes->reads, 2);
+  EXPECT_EQ(stored_[kStream1], (Lines{"one", "two", "three"}));
+  Finish(file);
+  StoreAll();
+  EXPECT_TRUE(file.tailed->drained) << "the last read must find the end";
+}
+
+// A short read, and then an error: what was read is not the last line of the file.
+TEST_F(LaneTest, AnErrorInTheMiddleOfTheLastLineDoesNotEndIt) {
+  Make();
+  File file = NewFile(1, "2016-10-06T00:17:09.1Z stdout F whole", 0);
+  file.tailed->finished = true;
+  file.bytes->most = 33;
+  file.bytes->fail_at = 33;
+  lane_->Add(file.tailed);
+  Wait(std::chrono::milliseconds(10));
+  EXPECT_TRUE(file.tailed->read_failed);
+  file.bytes->fail_at = UINT64_MAX;
+  Wait(std::chrono::seconds(1));
+  StoreAll();
+  EXPECT_EQ(stored_[kStream1], Lines{"whole"});
+  EXPECT_TRUE(file.tailed->drained);
 }
 
 TEST_F(LaneTest, AStartOffsetIsWhereReadingBegins) {

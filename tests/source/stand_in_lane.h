@@ -90,13 +90,26 @@ class StandInLane final : public FileSink {
       if (file.abandoned.load()) return Done(file);
       const uint64_t offset = file.receipts.processed();
       const bool finished = file.finished.load(std::memory_order_acquire);
+      const uint64_t size = file.size.load();
       const auto got = file.bytes->ReadAt(offset, {buffer_.data(), limit});
       if (!got) {
         ++read_errors_;
         return false;  // still ready: tried again
       }
-      const std::string_view bytes(buffer_.data(), *got);
-      const size_t newline = bytes.rfind('\n');
+      size_t filled = *got;
+      size_t newline = std::string_view(buffer_.data(), filled).rfind('\n');
+      // Without a line end a short read is not the end: only a read of nothing is.
+      while (newline == std::string_view::npos && filled > 0 && filled < limit) {
+        const auto more = file.bytes->ReadAt(offset + filled, {buffer_.data() + filled, limit - filled});
+        if (!more) {
+          ++read_errors_;
+          return false;
+        }
+        if (*more == 0) break;
+        filled += *more;
+        newline = std::string_view(buffer_.data(), filled).rfind('\n');
+      }
+      const std::string_view bytes(buffer_.data(), filled);
       if (newline == std::string_view::npos) {
         if (bytes.size() == limit) {
           limit *= 2;
@@ -111,6 +124,12 @@ class StandInLane final : public FileSink {
         continue;
       }
       Arrive(file, bytes.substr(0, newline + 1), offset, now);
+      // As a lane does: growth beyond a size that was seen must be announced.
+      if (!finished && size > 0 && bytes.size() < limit && offset + bytes.size() >= size) {
+        file.at_end.store(true);
+        ready_[file.id] = false;
+        return false;
+      }
     }
   }
 

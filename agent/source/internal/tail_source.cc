@@ -73,7 +73,10 @@ std::shared_ptr<platform::File> TailSource::file() {
 }
 
 Result<size_t> PlainSource::Fetch(platform::File& file, uint64_t offset, std::span<char> into) {
-  return ReadFully(file, offset, into);
+  while (true) {
+    auto got = file.ReadAt(offset, into);
+    if (got || got.error().code != Code::kRetry) return got;
+  }
 }
 
 }  // namespace agent::source

@@ -44,7 +44,7 @@ class TailSource : public ByteSource {
   std::shared_ptr<platform::File> file();
 
  protected:
-  // Reads what is there at `offset`, until `into` is full or the end is reached.
+  // Reads what is there at `offset`, at least a byte of it; 0 = the end.
   virtual Result<size_t> Fetch(platform::File& file, uint64_t offset, std::span<char> into) = 0;
 
  private:
