@@ -66,6 +66,8 @@ browser-test: release ## the live page in a headless Chromium
 
 bench: release ## the tables of README.md and docs/PERFORMANCE.md, measured here; half an hour, wants a quiet machine
 	@$(PYTHON) bench/e2e.py
+	@$(PYTHON) bench/instructions.py --time --save
+	@$(PYTHON) bench/profile.py cri && $(PYTHON) bench/profile.py cri-regex && $(PYTHON) bench/flame.py cri
 	@eval "$$(scripts/build-tools.sh promtail | sed 's/^/export /')"; $(PYTHON) bench/peers.py
 	@$(PYTHON) bench/report.py README.md docs/PERFORMANCE.md docs/SIZING.md
 

@@ -5,12 +5,14 @@
 `lane` runs each job of micro/jobs.py under callgrind over two trees, one twice as large
 as the other: the difference, divided by the lines that it has more, is free of start-up
 and settles on noisy machines. CI fails where a job exceeds its budget in
-micro/budget.json by more than the tolerance, or allocates per line.
+micro/budget.json by more than the tolerance, or allocates per line (micro/jobs.py).
 
-  bench/instructions.py                  check every job that has a budget
+  bench/instructions.py                  check every job
   bench/instructions.py regex json       these
   bench/instructions.py --update NAMES   measure and write the budget
-  bench/instructions.py --time           native times per stage instead (no valgrind)
+  bench/instructions.py --time           native times per stage instead (no valgrind), as
+                                         ratios to the floor on the same lines in the same
+                                         run; --save writes them to bench/results
 """
 import argparse
 import concurrent.futures
@@ -75,24 +77,57 @@ class Lane:
                 "allocations": round((second["allocations"] - first["allocations"]) / lines, 4)}
 
     def timed(self, name, size, runs):
-        """Best of some runs: nanoseconds per line, MB per CPU-second."""
+        """In turn: the floor, the job without its stages, the job, bare RE2 where it is
+        one of regular expressions. CPU nanoseconds per line, each the best of some runs."""
         tree = self.tree(jobs.JOBS[name][0], size)
-        said = [json.loads(self.run(self.command(name, tree)).stdout) for _ in range(runs)]
-        cpu = min(each["cpu_s"] for each in said)
-        return {"ns_per_line": cpu / tree.lines * 1e9, "mb_per_cpu_s": tree.bytes / 1e6 / cpu,
-                "allocations": said[0]["allocations"] / tree.lines}
+        base, seen = jobs.base_of(name), {"floor": [], "base": [], "job": [], "re2": []}
+        for _ in range(runs):
+            seen["floor"].append(harness.run_floor(self.programs, tree)["cpu"])
+            if base:
+                seen["base"].append(json.loads(self.run(self.command(base, tree)).stdout)["cpu_s"])
+            said = json.loads(self.run(self.command(name, tree)).stdout)
+            if said["lines"] != tree.lines:
+                raise Refused(f"lane read {said['lines']} of {tree.lines} lines")
+            seen["job"].append(said["cpu_s"])
+            if name == "regex":
+                seen["re2"].append(self.bare_re2(jobs.LEVEL, tree))
+        best = {key: min(each) / tree.lines * 1e9 for key, each in seen.items() if each}
+        found = {"kind": jobs.JOBS[name][0], "ns_per_line": best, "bytes_per_line": tree.bytes / tree.lines,
+                 "ratio": best["job"] / best["floor"], "allocations": said["allocations"] / tree.lines}
+        if base:  # how fast the stages are alone
+            found["alone_ns"] = best["job"] - best["base"]
+            found["share_of_floor"] = best["floor"] / max(found["alone_ns"], 0.1)
+        if "re2" in best:
+            found["over_re2"] = found["alone_ns"] / best["re2"]
+        return found
+
+    def bare_re2(self, expression, tree):
+        said = json.loads(self.run([str(self.programs.bin / "bare_re2"), f"--expression={expression}", str(tree.path)]).stdout)
+        if said["lines"] != tree.lines:
+            raise Refused(f"bare_re2 read {said['lines']} of {tree.lines} lines")
+        return said["cpu_s"]
 
 
-def check(measured, budget, tolerance):
-    """What is wrong, as sentences."""
+def check(measured, budget, tolerance, most_allocations=jobs.MOST_ALLOCATIONS):
+    """What is wrong, as sentences. Without a budget only allocations are looked at."""
     wrong = []
-    limit = budget["instructions"] * (1 + tolerance)
+    limit = budget["instructions"] * (1 + tolerance) if budget else float("inf")
     if measured["instructions"] > limit:
         wrong.append(f"{measured['instructions']:g} instructions per line, at most {limit:.0f} "
                      f"(budget {budget['instructions']:g} and {tolerance:.0%})")
-    if measured["allocations"] > budget["allocations"] + 0.01:
-        wrong.append(f"{measured['allocations']:g} allocations per line, at most {budget['allocations']:g}")
+    if measured["allocations"] > most_allocations:
+        wrong.append(f"{measured['allocations']:g} allocations per line, at most {most_allocations:g}")
     return wrong
+
+
+def goals_of(name, found):
+    """(goal as text, met) of what a stage must do alone."""
+    if name in jobs.SHARE_OF_FLOOR:
+        goal = jobs.SHARE_OF_FLOOR[name]
+        return f"at least {goal:.2f} of the floor's speed", found["share_of_floor"] >= goal
+    if "over_re2" in found:
+        return f"at most {jobs.MOST_OVER_RE2:g} of RE2 alone", found["over_re2"] <= jobs.MOST_OVER_RE2
+    return "", True
 
 
 def measure(args, lane, names):
@@ -111,18 +146,30 @@ def measure(args, lane, names):
 
 
 def show_times(args, lane, names):
-    rows = []
+    result, rows = {**harness.facts(lane.programs), "jobs": {}}, []
     for name in names:
         try:
-            found = lane.timed(name, args.time_size, args.runs)
-            base = jobs.base_of(name)
-            more = f"{found['ns_per_line'] - lane.timed(base, args.time_size, args.runs)['ns_per_line']:+.0f}" if base else ""
-            rows.append([name, f"{found['ns_per_line']:.0f}", more, f"{found['mb_per_cpu_s']:.0f}",
-                         f"{found['allocations']:.4f}"])
+            found = result["jobs"][name] = lane.timed(name, args.time_size, args.runs)
+            rows.append(time_row(name, found))
         except Refused as refused:
-            rows.append([name, f"no number: {refused}", "", "", ""])
-    print(harness.table(rows, ["job", "ns per line", "of it the stages", "MB per CPU-s", "allocations per line"]))
+            rows.append([name, f"no number: {refused}", "", "", "", ""])
+    print(harness.table(rows, TIME_HEAD))
+    if args.save:
+        harness.save("stages", result)
     return 0
+
+
+TIME_HEAD = ["job", "CPU / floor", "the stages alone, ns per line", "their speed / the floor's", "goal", "allocations per line"]
+
+
+def time_row(name, found):
+    goal, met = goals_of(name, found)
+    if goal:
+        goal += f": {found['over_re2']:.2f}" if "over_re2" in found else ""
+        goal += " ✓" if met else " ✗"
+    alone = "alone_ns" in found
+    return [name, f"{found['ratio']:.2f}", f"{found['alone_ns']:+.0f}" if alone else "",
+            f"{found['share_of_floor']:.2f}" if alone else "", goal, f"{found['allocations']:.4f}"]
 
 
 def report(args, budget, found):
@@ -132,7 +179,7 @@ def report(args, budget, found):
             failed.append(f"{name}: {measured}")
             continue
         allowed = budget["jobs"].get(name)
-        wrong = check(measured, allowed, budget["tolerance"]) if allowed else []
+        wrong = check(measured, allowed, budget["tolerance"], jobs.most_allocations(name))
         failed += [f"{name}: {sentence}" for sentence in wrong]
         change = f"{measured['instructions'] / allowed['instructions'] - 1:+.1%}" if allowed else "new"
         rows.append([name, f"{measured['instructions']:g}", f"{allowed['instructions']:g}" if allowed else "",
@@ -152,13 +199,14 @@ def main():
     parser.add_argument("--update", action="store_true", help="write what is measured into the budget")
     parser.add_argument("--time", action="store_true", help="native times instead of instructions")
     parser.add_argument("--time-size", type=int, default=64 << 20)
-    parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--runs", type=int, default=5)
+    parser.add_argument("--save", action="store_true", help="with --time: for the tables of docs/PERFORMANCE.md")
     args = parser.parse_args()
     budget = json.loads(BUDGET.read_text()) if BUDGET.exists() else {"tolerance": 0.03, "jobs": {}}
     unknown = [name for name in args.names if name not in jobs.JOBS]
     if unknown:
         sys.exit(f"no such job: {', '.join(unknown)}; there are {', '.join(jobs.JOBS)}")
-    names = args.names or list(jobs.JOBS if args.update or args.time else budget["jobs"])
+    names = args.names or list(jobs.JOBS)
     with harness.scratch() as folder:
         lane = Lane(harness.Programs(args.build), folder)
         if args.time:

@@ -14,39 +14,13 @@ import re
 import shutil
 import subprocess
 import sys
-import time
 
 import harness
+import perf_tools
 import scenarios
 from harness import Refused
 
-AGENT_THREADS = 4  # main, io, net, a lane
 FEWEST_FUNCTIONS = 20
-
-# What a function is for: the first expression that its name or library matches.
-PURPOSES = [
-    ("compression", r"snappy"),
-    ("regular expressions", r"libre2|re2::"),
-    ("JSON", r"simdjson|agent::text::.*[Jj]son|JsonStage"),
-    ("reading files", r"pread|vfs_read|copy_to|filemap|shmem|copy_page|generic_file_read|rep_movs|copy_user_generic_string"),
-    ("sending", r"tcp_|__send|sock_|inet_|ip_|skb|libcurl|Curl_|loopback|net_rx|copy_from|csum|libssl|libcrypto"),
-    ("framing lines", r"agent::frame|memchr|Framer"),
-    ("stages", r"agent::stage|Stage"),
-    ("batching and encoding", r"agent::batch|Batcher|memmove|memcpy"),
-    ("labels", r"LabelInterner|agent::label"),
-    ("the lane", r"agent::flow|Lane"),
-    ("memory", r"malloc|free|page_fault|clear_page|memset|mmap|munmap|madvise"),
-    ("kernel, other", r"\[k\]"),
-]
-
-
-def purpose(text):
-    return next((name for name, expression in PURPOSES if re.search(expression, text)), "other")
-
-
-def record(args, pid, out):
-    return subprocess.Popen(["perf", "record", "-q", "-e", "cpu-clock", "-F", str(args.frequency), "-p", str(pid),
-                             "-o", str(out)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 
 def sample(args, job, folder):
@@ -62,10 +36,7 @@ def sample(args, job, folder):
             path.write_text(scenarios.promtail_config(tree, sink.url, folder, job))
             words, marks = [args.programs.agent, f"-config.file={path}"], tree.lines
         with harness.Process(words, folder / "program.log") as process:
-            # perf sees the threads that are there when it comes, and no later ones.
-            while not args.lane and process.threads_now() < AGENT_THREADS and process.alive():
-                time.sleep(0.001)
-            perf = record(args, process.pid, data)
+            perf = perf_tools.record(process, data, args.frequency, 1 if args.lane else perf_tools.AGENT_THREADS)
             if args.lane:
                 process.finish(args.timeout)
             else:
@@ -103,10 +74,10 @@ def main():
         rows = sample(args, scenarios.BY_NAME[args.job], folder)
     sums = collections.Counter()
     for share, library, ring, symbol in rows:
-        sums[purpose(f"{library} {ring} {symbol}")] += share
+        sums[perf_tools.purpose(f"{library} {ring} {symbol}")] += share
     print(harness.table([[name, f"{share:.1f} %"] for name, share in sums.most_common()], ["what for", "CPU time"]))
     print()
-    print(harness.table([[f"{share:.1f} %", library, symbol[:90].replace("|", r"\|"), purpose(f"{library} {ring} {symbol}")]
+    print(harness.table([[f"{share:.1f} %", library, symbol[:90].replace("|", r"\|"), perf_tools.purpose(f"{library} {ring} {symbol}")]
                          for share, library, ring, symbol in rows[:args.top]], ["CPU time", "library", "function", "what for"]))
     harness.save(f"profile-{args.job}{'-lane' if args.lane else ''}",
                  {**harness.facts(args.programs), "job": args.job, "lane": args.lane, "purposes": dict(sums.most_common()),

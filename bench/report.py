@@ -155,6 +155,8 @@ def block_profile():
         what = "the hot path alone" if result["lane"] else "the agent"
         shares = [[name, f"{share:.1f} %"] for name, share in result["purposes"].items() if share >= 0.5]
         out.append(f"Job `{result['job']}`, {what}:\n\n" + harness.table(shares, ["what for", "CPU time"]) + "\n")
+        if (harness.RESULTS / f"flame-{result['job']}.svg").exists() and not result["lane"]:
+            out.append(f"![Flame graph of {result['job']}](../bench/results/flame-{result['job']}.svg)\n")
     return "\n".join(out) or MISSING
 
 
@@ -171,6 +173,15 @@ def block_stages():
         more = f"{found['instructions'] - budget['jobs'][base]['instructions']:+,.0f}" if base in budget["jobs"] else ""
         rows.append([name, f"{found['instructions']:,.0f}", more, f"{found['allocations']:g}"])
     return harness.table(rows, ["job", "instructions per line", "of it the stages", "allocations per line"]) + "\n"
+
+
+def block_stage_speed():
+    """How fast each stage is beside the floor on the same lines."""
+    result = load("stages")
+    if not result:
+        return MISSING
+    from instructions import TIME_HEAD, time_row
+    return origin(result) + "\n" + harness.table([time_row(*each) for each in result["jobs"].items()], TIME_HEAD) + "\n"
 
 
 def block_scaling():

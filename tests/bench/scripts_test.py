@@ -6,6 +6,7 @@
 """
 import os
 import pathlib
+import re
 import subprocess
 import sys
 import tempfile
@@ -19,6 +20,7 @@ if __name__ == "__main__" and len(sys.argv) > 1:
     BUILD = pathlib.Path(sys.argv.pop(1))
 
 import compare  # noqa: E402
+import flame  # noqa: E402
 import harness  # noqa: E402
 import instructions  # noqa: E402
 import report  # noqa: E402
@@ -64,11 +66,26 @@ class Judgement(unittest.TestCase):
 
     def test_a_budget_has_a_tolerance_for_instructions_and_none_for_allocations(self):
         budget = {"instructions": 1000, "allocations": 0.002}
-        rows = [(1029, 0.002, 0), (1031, 0.002, 1), (900, 0.002, 0), (1000, 1.0, 1), (2000, 2.0, 2)]
+        rows = [(1029, 0.002, 0), (1031, 0.002, 1), (900, 0.009, 0), (1000, 1.0, 1), (2000, 0.011, 2)]
         for count, allocations, wrong in rows:
             with self.subTest(count=count, allocations=allocations):
                 found = {"instructions": count, "allocations": allocations}
                 self.assertEqual(len(instructions.check(found, budget, 0.03)), wrong)
+        self.assertEqual(len(instructions.check({"instructions": 1, "allocations": 1.0}, None, 0.03)), 1, "without a budget, too")
+        self.assertEqual(instructions.check({"instructions": 1, "allocations": 1.0}, None, 0.03, 1.5), [])
+
+    def test_every_stage_is_in_a_job_or_has_a_reason(self):
+        listed = set(re.findall(r"^AGENT_STAGE\((\w+)\)", (harness.ROOT / "agent/stage/stages.inc").read_text(), re.M))
+        jobs = instructions.jobs
+        self.assertGreater(len(listed), 20)
+        self.assertEqual(listed - jobs.stages_with_a_job() - set(jobs.WITHOUT_A_JOB), set())
+        self.assertEqual(set(jobs.WITHOUT_A_JOB) & jobs.stages_with_a_job(), set())
+
+    def test_a_stage_alone_is_measured_against_the_floor_and_regex_against_re2(self):
+        for found, met in (({"share_of_floor": 0.7}, True), ({"share_of_floor": 0.6}, False)):
+            self.assertIs(instructions.goals_of("json", found)[1], met)
+        for over, met in ((1.1, True), (1.3, False)):
+            self.assertIs(instructions.goals_of("regex", {"share_of_floor": 1, "over_re2": over})[1], met)
 
     def test_every_job_has_a_base_that_exists(self):
         jobs = instructions.jobs
@@ -93,11 +110,21 @@ class Documents(unittest.TestCase):
         with tempfile.TemporaryDirectory() as folder:
             kept, harness.RESULTS = harness.RESULTS, pathlib.Path(folder)
             try:
-                for block in ("jobs", "points", "peers", "scaling", "readme", "sizing", "profile"):
+                for block in ("jobs", "points", "peers", "scaling", "readme", "sizing", "profile", "stage-speed"):
                     self.assertEqual(report.render(f"<!-- bench:{block} -->\n<!-- /bench -->"),
                                      f"<!-- bench:{block} -->\n{report.MISSING}<!-- /bench -->")
             finally:
                 harness.RESULTS = kept
+
+    def test_a_flame_graph_is_as_wide_as_its_samples(self):
+        text = ("lane-0\n    1a inner<int>::Run(int, std::vector<a>)\n    2b outer(unsigned long)\n\n"
+                "lane-0\n    3c other\n    2b outer(unsigned long)\n\nnet\n    4d a < b\n\n")
+        stacks = list(flame.stacks_of(text))
+        self.assertEqual(stacks, [["lane-0", "outer", "inner::Run"], ["lane-0", "outer", "other"], ["net", "a < b"]])
+        root = xml.etree.ElementTree.fromstring(flame.draw(flame.tree_of(stacks), "a & b"))
+        widths = {group.find("{*}title").text: float(group.find("{*}rect").get("width")) for group in root.findall("{*}g")}
+        self.assertAlmostEqual(widths["outer: 66.7%"], flame.WIDTH * 2 / 3, delta=0.1)
+        self.assertAlmostEqual(widths["inner::Run: 33.3%"], flame.WIDTH / 3, delta=0.1)
 
     def test_pictures_are_well_formed(self):
         for log in (False, True):
