@@ -23,8 +23,8 @@ void Ledger::Count(std::string_view reason, uint64_t lines, uint64_t bytes, bool
   registry_.GetCounter(name + "bytes_total", "Bytes" + what, labels).Add(static_cast<double>(bytes));
 }
 
-std::optional<Ledger::Sum> Ledger::Lose(std::string_view pod, std::string_view reason, uint64_t lines, uint64_t bytes,
-                                        std::string_view detail, bool intended, MonoTime now, WallNanos wall) {
+void Ledger::Lose(std::string_view pod, std::string_view reason, uint64_t lines, uint64_t bytes,
+                  std::string_view detail, bool intended, MonoTime now, WallNanos wall) {
   Count(reason, lines, bytes, intended);
   Sum to_log;
   {
@@ -40,12 +40,12 @@ std::optional<Ledger::Sum> Ledger::Lose(std::string_view pod, std::string_view r
     entry.row.detail = detail;
     entry.row.last = wall;
     entry.row.intended = intended;
-    if (intended) return std::nullopt;
+    if (intended) return;
     lost_.lines += lines;
     lost_.bytes += bytes;
     entry.unlogged.lines += lines;
     entry.unlogged.bytes += bytes;
-    if (!fresh && now - entry.logged < kLogEvery) return std::nullopt;
+    if (!fresh && now - entry.logged < kLogEvery) return;
     entry.logged = now;
     to_log = std::exchange(entry.unlogged, Sum{});
   }
@@ -54,7 +54,6 @@ std::optional<Ledger::Sum> Ledger::Lose(std::string_view pod, std::string_view r
                                    {"lines", to_log.lines},
                                    {"bytes", to_log.bytes},
                                    {"detail", detail}});
-  return to_log;
 }
 
 std::vector<Ledger::Row> Ledger::Rows() const {

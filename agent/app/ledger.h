@@ -6,7 +6,6 @@
 
 #include <cstdint>
 #include <map>
-#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -39,9 +38,7 @@ class Ledger {
   explicit Ledger(metrics::Registry& registry);
 
   // `intended`: a stage or limit of the configuration wanted it; counted, not logged.
-  // What was logged: the sum since the last time, for this pod and reason; at most once a
-  // minute.
-  std::optional<Sum> Lose(std::string_view pod, std::string_view reason, uint64_t lines, uint64_t bytes, std::string_view detail,
+  void Lose(std::string_view pod, std::string_view reason, uint64_t lines, uint64_t bytes, std::string_view detail,
             bool intended, MonoTime now, WallNanos wall);
 
   std::vector<Row> Rows() const;

@@ -136,12 +136,18 @@ void AgentObserver::Limited(uint32_t client, batch::BatchEvents::Kind kind, cons
                true, clock_.Now(), clock_.Wall());
 }
 
-void AgentObserver::Refused(const PushBatch&, const Refusal& refusal) {
+void AgentObserver::Refused(const PushBatch& batch, const Refusal& refusal) {
   ledger_.Lose(PodOfStream(refusal.stream), refusal.reason, refusal.entries, refusal.bytes, refusal.detail, false,
                clock_.Now(), clock_.Wall());
+  if (!Marks()) return;
+  const Names& names = *clients_.load(std::memory_order_acquire);
+  const uint32_t index = ClientRef::IndexOf(batch.client);
+  const bool own_tenant = index < names.size() && names[index].tenant != batch.tenant;
+  markers_->Refused(batch, refusal, own_tenant ? batch.tenant : "", clock_.Now());
 }
 
 void AgentObserver::Stored(const PushBatch& batch, MonoTime now) {
+  if (Marks()) markers_->Tick(now);
   last_stored_.store(clock_.Wall(), std::memory_order_relaxed);
   if (batch.client == 0) {
     entries_stored_.fetch_add(batch.entries, std::memory_order_relaxed);
@@ -156,11 +162,10 @@ void AgentObserver::Abandoned(const TailedFile&, uint64_t) {
 
 void AgentObserver::Lost(const source::Loss& loss) {
   const std::string pod = loss.file != nullptr ? PodOfFile(*loss.file) : loss.path;
-  const auto said =
-      ledger_.Lose(pod, source::NameOf(loss.reason), 0, loss.bytes, loss.path, false, clock_.Now(), clock_.Wall());
-  if (!said || announce_ == nullptr || loss.file == nullptr || !loss_marker_.load(std::memory_order_relaxed)) return;
-  announce_(loss.file->labels, "sluice: " + std::to_string(said->bytes) + " bytes of " + loss.path +
-                                   " were lost before they were read (" + source::NameOf(loss.reason) + ")");
+  const MonoTime now = clock_.Now();
+  ledger_.Lose(pod, source::NameOf(loss.reason), 0, loss.bytes, loss.path, false, now, clock_.Wall());
+  if (!Marks() || loss.file == nullptr) return;
+  markers_->Unread(loss.file->labels, loss.path, source::NameOf(loss.reason), loss.bytes, now);
 }
 
 }  // namespace agent::app

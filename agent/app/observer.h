@@ -11,6 +11,7 @@
 
 #include "agent/admin/tail.h"
 #include "agent/app/ledger.h"
+#include "agent/app/loss_markers.h"
 #include "agent/app/settings.h"
 #include "agent/flow/observer.h"
 #include "agent/label/policy.h"
@@ -40,7 +41,7 @@ class AgentObserver final : public flow::Observer, public source::LossObserver {
 
   // Where an entry about a loss goes, while limits_config.loss_marker is set; before the
   // threads start.
-  void AnnounceLosses(std::function<void(LabelMap, std::string)> announce) { announce_ = std::move(announce); }
+  void AnnounceLosses(LossMarkers::Announce announce) { markers_ = std::make_unique<LossMarkers>(std::move(announce)); }
 
   // Wall time of the last batch that Loki stored; 0 = none yet.
   void Out(uint32_t lane, const std::vector<Record*>& records, MonoTime now) override;
@@ -56,6 +57,7 @@ class AgentObserver final : public flow::Observer, public source::LossObserver {
     std::string host;
     std::string tenant;
   };
+  bool Marks() const { return markers_ != nullptr && loss_marker_.load(std::memory_order_relaxed); }
   void Drop(const Record& record, std::string_view reason, std::string_view detail);
   void Count(const char* what, uint32_t client, const Record& record, const char* reason, double entries,
              double bytes);
@@ -71,7 +73,7 @@ class AgentObserver final : public flow::Observer, public source::LossObserver {
   std::vector<std::unique_ptr<const Names>> all_names_;
   std::vector<std::unique_ptr<label::Shares>> all_shares_;
   std::atomic<const Names*> clients_{nullptr};
-  std::function<void(LabelMap, std::string)> announce_;
+  std::unique_ptr<LossMarkers> markers_;
   metrics::Histogram& delivery_seconds_;
   std::atomic<bool> loss_marker_;
   label::Policy policy_;

@@ -124,13 +124,39 @@ def test_what_the_pinned_budget_gives_up_is_counted_exactly_and_marked(tmp_path)
             assert streams()["stdout"]["entries"] * (size // lines) == arrived
             marker = streams()["none"]
             assert marker["labels"] == {"namespace": "default", "pod": "gone-1", "container": "app",
-                                        "node_name": marker["labels"]["node_name"]}
+                                        "node_name": marker["labels"]["node_name"], "sluice_marker": "loss"}
             assert marker["entries"] == 1
             assert marker["last"][0]["line"] == \
                 f"sluice: {lost} bytes of {path} were lost before they were read (pinned_budget)"
             rows = json.loads(get(f"http://127.0.0.1:{port}/api/ledger"))["by_pod"]
             assert [(row["id"], row["reason"], row["bytes"]) for row in rows] == [("default/gone-1", "pinned_budget", lost)]
             assert agent.stop() == 0
+
+
+def test_lines_that_loki_refuses_for_good_are_marked_and_markers_never(tmp_path):
+    pods = Pods(tmp_path / "pods")
+    pods.write(pods.file("bad-1"), *(f"line {i}" for i in range(7)))
+    pods.write(pods.file("good-1"), "hello")
+    port = free_ports(1)[0]
+    with Sink("--keep-lines=10") as sink:
+        sink.control(**{"as": "too_far_behind", "match": 'pod="bad-1", stream='})  # a marker has no stream
+        config = with_server(pod_config(sink.push_url, pods.root, extra="limits_config: {loss_marker: true}\n"), port)
+        with Agent(config, tmp_path / "a") as agent:
+            def markers() -> list[dict]:
+                return [stream for stream in sink.streams() if "sluice_marker" in stream["labels"]]
+
+            wait_for(lambda: len(markers()) == 1 and sink.stats()["entries"] == 2, "the good line and a marker")
+            sink.control(**{"as": "too_far_behind", "match": 'pod="silent-1"'})
+            pods.write(pods.file("silent-1"), "nobody will see this")
+            wait_for(lambda: metric(port, "sluice_lost_lines_total") >= 9, "a marker that is refused")
+            assert agent.stop() == 0
+        marker, = markers()
+        assert marker["labels"]["pod"] == "bad-1" and marker["labels"]["sluice_marker"] == "loss"
+        assert marker["entries"] == 1
+        said = marker["last"][0]["line"]
+        assert said.startswith("sluice: 7 lines (42 bytes) of {") and said.endswith(" were refused for good (too_far_behind)"), said
+        # 7 lines, the silent pod's, and its marker: none about that.
+        assert sink.stats()["entries"] == 2
 
 
 def test_shutdown_is_bounded_though_loki_hangs_and_loses_nothing(tmp_path):
