@@ -12,7 +12,7 @@ set -euo pipefail
 build=(build-essential cmake ninja-build pkg-config ccache ca-certificates
   libboost1.81-dev libprotobuf-dev protobuf-compiler libsnappy-dev libyaml-cpp-dev
   libre2-dev libcurl4-openssl-dev libssl-dev libsimdjson-dev libabsl-dev prometheus-cpp-dev
-  libfmt-dev zlib1g-dev libmaxminddb-dev)
+  libfmt-dev zlib1g-dev libbz2-dev libmaxminddb-dev)
 test=(libgtest-dev libgmock-dev libbenchmark-dev python3 python3-pytest python3-yaml git shellcheck
   valgrind openssl binutils util-linux curl file)
 dev=(clang-19 clang-tidy-19 libclang-rt-19-dev lld-19 clang-format-19)

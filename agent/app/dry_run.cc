@@ -7,6 +7,7 @@
 
 #include "agent/app/dry_guard.h"
 #include "agent/app/internal/forecast.h"
+#include "agent/app/internal/pods_from_paths.h"
 #include "agent/app/internal/printer.h"
 #include "agent/app/origins.h"
 #include "agent/app/pipeline_run.h"
@@ -58,6 +59,9 @@ Result<RunInput> OpenInput(const std::string& path, const CommandLine& line, con
     std::string why;
     std::optional<PathOrigin> origin = origins->Find(input.path, why);
     // A file that no scrape config reads is shown as the first would.
+    if (!origin && pod) {
+      std::fprintf(stderr, "%s: no scrape config takes it (%s); the first one's stages are shown\n", path.c_str(), why.c_str());
+    }
     if (!origin) origin = PathOrigin{0, {{"filename", input.path}}};
     const ScrapeConfig& scrape = settings->scrapes[origin->scrape];
     input.plan = scrape.pipeline;
@@ -97,6 +101,8 @@ int DryRunFiles(const CommandLine& line, const Settings* settings, const DryRunO
       exit_code = 1;
     }
   }
+  const std::string note = settings == nullptr ? "" : NoteOnPaths(*settings);
+  if (!note.empty()) std::fprintf(stderr, "%s\n", note.c_str());
   const label::PolicyOptions policy = settings == nullptr ? label::PolicyOptions() : settings->limits.policy;
   DryGuard guard(policy, DryGuard::Time::kOneMoment);
   Printer printer(output, line.output == "json", guard);

@@ -14,6 +14,7 @@
 #include "agent/app/internal/file_bytes.h"
 #include "agent/app/internal/lane_options.h"
 #include "agent/app/internal/net_thread.h"
+#include "agent/app/internal/pods_from_paths.h"
 #include "agent/app/internal/pushers.h"
 #include "agent/app/internal/printer.h"
 #include "agent/app/internal/signals.h"
@@ -224,11 +225,8 @@ int RunStdin(const CommandLine& line, const Settings& settings, metrics::Registr
 
 int WatchFiles(const CommandLine& line, const Settings& settings, metrics::Registry& registry,
                const DryRunOutput& output) {
-  const auto asks_cluster = [](const ScrapeConfig& scrape) { return !scrape.kubernetes.empty(); };
-  if (std::any_of(settings.scrapes.begin(), settings.scrapes.end(), asks_cluster)) {
-    std::fputs("a dry run asks no cluster for pods; name the log files: agent --dry-run /var/log/pods/.../0.log\n", stderr);
-    return 1;
-  }
+  const std::string note = NoteOnPaths(settings);
+  if (!note.empty()) std::fprintf(stderr, "%s\n", note.c_str());
   DryGuard guard(settings.limits.policy, DryGuard::Time::kReal);
   Printer printer(output, line.output == "json", guard);
   NoPush push;
@@ -250,8 +248,9 @@ int WatchFiles(const CommandLine& line, const Settings& settings, metrics::Regis
                             .metrics = source::TailerMetrics::In(registry),
                             .labels_of = &ResolveLabels};
   source::Tailer tailer(settings.tail, std::move(parts), clock.Now());
-  // The settings outlive this function; nobody else need own them.
-  Targets targets({std::shared_ptr<const Settings>(), &settings}, tailer, registry, nullptr);
+  auto local = std::make_shared<Settings>(settings);
+  for (ScrapeConfig& scrape : local->scrapes) scrape = PodsFromPaths(std::move(scrape));
+  Targets targets(local, tailer, registry, nullptr);
   targets.Start(clock.Now());
   bool more = true;
   while (more) {

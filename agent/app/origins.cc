@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "agent/app/internal/pods_from_paths.h"
 #include "agent/kube/pod_path.h"
 #include "agent/platform/clock.h"
 #include "agent/source/discovery.h"
@@ -57,22 +58,7 @@ bool Origins::OfPod(size_t scrape_index, const std::string& path, PathOrigin& or
   const auto index = static_cast<uint32_t>(scrape_index);
   const auto pod = kube::ParsePodPath(path);
   if (!pod) return false;
-  if (!scrape.kubernetes.empty()) {
-    DiscoveredTarget found{kube::MetaLabels(*pod, settings_.node_name)};
-    if (scrape.pod_logs.enabled) {
-      found.labels.merge(kube::DefaultLabels(*pod, settings_.node_name));
-      found.labels["__path__"] = path;
-    }
-    const TargetOrFailure made = MakeTarget(scrape, index, found, settings_.host_name);
-    if (made.target == nullptr) {
-      why = made.why;
-      return false;
-    }
-    origin = {scrape_index, made.target->labels};
-    if (!scrape.pod_logs.enabled) origin.labels["filename"] = path;
-    return true;
-  }
-  const auto target = MakePodLogsTarget(scrape, index, settings_.node_name);
+  const auto target = MakePodLogsTarget(PodsFromPaths(scrape), index, settings_.node_name);
   origin = {scrape_index, {}};
   return target->resolve(path, origin.labels, why);
 }

@@ -7,6 +7,7 @@
 #include "agent/config/decode.h"
 #include "agent/kube/annotations.h"
 #include "agent/kube/pod_path.h"
+#include "agent/platform/glob.h"
 #include "agent/source/discovery.h"
 #include "agent/source/tailer.h"
 
@@ -113,6 +114,10 @@ ScrapeConfig DecodeScrapeConfig(const config::Node& node, const std::string& pat
                                        diagnostics, metrics, inspector);
   if (out.annotations) stage::AddPodMultiline(*pipeline);
   pipeline->charset = DecodeEncoding(reader);
+  if (const config::Node* packed = reader.Child("decompression")) {
+    out.unpacking = source::DecodeDecompression(*packed, path + ".decompression", diagnostics);
+    pipeline->unpacked = out.unpacking.packing != source::Packing::kPlain;
+  }
   out.pipeline = std::move(pipeline);
   if (const config::Node* stages = node.Find("pipeline_stages")) out.pipeline_text = config::WriteYaml(*stages);
   out.text = config::WriteYaml(node);
@@ -127,9 +132,6 @@ ScrapeConfig DecodeScrapeConfig(const config::Node& node, const std::string& pat
   }
   const config::Node* file_sd = reader.Child("file_sd_configs");
   if (file_sd != nullptr) out.file_sd = source::DecodeFileSdConfigs(*file_sd, path + ".file_sd_configs", diagnostics);
-  if (const config::Node* packed = reader.Child("decompression")) {
-    out.unpacking = source::DecodeDecompression(*packed, path + ".decompression", diagnostics);
-  }
   // `pod_logs:` alone, with nothing behind it, is a wish too.
   for (const auto& [key, value] : node.members) {
     if (key.scalar == "pod_logs") DecodePodLogs(value, path + ".pod_logs", out, diagnostics);
@@ -159,6 +161,19 @@ void DropPrivateLabels(LabelMap& labels) {
 std::string ValueOf(const LabelMap& labels, std::string_view name) {
   const auto found = labels.find(name);
   return found == labels.end() ? std::string() : found->second;
+}
+
+// Whether a pod's __path__ names the file. One that was copied elsewhere passes for a log of its pod.
+bool IsNamed(const LabelMap& labels, const std::string& root, const std::string& path, std::string& why) {
+  const std::string wanted = ValueOf(labels, "__path__");
+  if (wanted.empty()) {
+    why = "it has no __path__ label";
+    return false;
+  }
+  const auto glob = platform::Glob::Parse(wanted);
+  if (glob && (glob->Matches(path) || !path.starts_with(root + "/"))) return true;
+  why = "its __path__ is \"" + wanted + "\"";
+  return false;
 }
 
 }  // namespace
@@ -238,15 +253,16 @@ std::shared_ptr<const Target> MakePodLogsTarget(const ScrapeConfig& scrape, uint
   target->job = scrape.job;
   target->pipeline = index;
   target->path = scrape.pod_logs.root + "/*/*/*.log";
-  target->filename_label = false;
+  target->filename_label = scrape.pod_logs.as_discovered;
   target->rules = node_name + "\n" + scrape.relabel_text;
-  target->resolve = [rules = scrape.relabel, node_name](const std::string& path, LabelMap& labels, std::string& why) {
+  target->resolve = [rules = scrape.relabel, pods = scrape.pod_logs, node_name](const std::string& path, LabelMap& labels,
+                                                                               std::string& why) {
     const auto pod = kube::ParsePodPath(path);
     if (!pod) {
       why = "the path is not of the form NAMESPACE_POD_UID/CONTAINER/N.log";
       return false;
     }
-    labels = kube::DefaultLabels(*pod, node_name);
+    labels = pods.as_discovered ? LabelMap() : kube::DefaultLabels(*pod, node_name);
     LabelMap all = kube::MetaLabels(*pod, node_name);
     all.insert(labels.begin(), labels.end());
     label::Relabelled relabelled = label::Relabel(rules, std::move(all));
@@ -254,8 +270,10 @@ std::shared_ptr<const Target> MakePodLogsTarget(const ScrapeConfig& scrape, uint
       why = "dropped by the relabelling rule at line " + std::to_string(relabelled.dropped_by->place.line);
       return false;
     }
+    if (pods.as_discovered && !IsNamed(relabelled.labels, pods.root, path, why)) return false;
     DropPrivateLabels(relabelled.labels);
     labels = std::move(relabelled.labels);
+    if (pods.as_discovered) labels["filename"] = path;
     return true;
   };
   return target;

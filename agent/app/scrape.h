@@ -24,6 +24,9 @@ namespace agent::app {
 struct PodLogsOptions {
   bool enabled = false;
   std::string root = "/var/log/pods";
+  // As kubernetes_sd_configs would find them: no labels but those of the rules, one of
+  // which must set __path__ (pods_from_paths.h).
+  bool as_discovered = false;
 };
 
 struct ScrapeConfig {

@@ -73,8 +73,7 @@ Result<int64_t> IntOf(const Node& node, Mode mode) {
   const internal::Scalar value = node.quoted ? internal::Scalar{} : internal::ResolvePlain(node.scalar);
   if (value.type == Node::ScalarType::kInt && value.integer_fits) return value.integer;
   if (value.type == Node::ScalarType::kFloat && std::abs(value.number) < 9.2e18) {
-    if (value.number != std::trunc(value.number)) return bad(", which has a fraction");
-    return static_cast<int64_t>(value.number);
+    return static_cast<int64_t>(value.number);  // the fraction goes, as in Promtail
   }
   int64_t number = 0;
   if (mode == Mode::kWeakStage) {
@@ -162,7 +161,12 @@ bool MapReader::Bool(std::string_view key, bool& out) {
 bool MapReader::Int(std::string_view key, int64_t& out) {
   const Node* value = Known(key);
   if (value == nullptr) return false;
-  Store(key, IntOf(*value, mode_), out);
+  const auto number = IntOf(*value, mode_);
+  if (number && value->type() == Node::ScalarType::kFloat &&
+      internal::ResolvePlain(value->scalar).number != static_cast<double>(*number)) {
+    Warning(key, "this is a whole number; `" + value->scalar + "` is taken as " + std::to_string(*number));
+  }
+  Store(key, number, out);
   return true;
 }
 

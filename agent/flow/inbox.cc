@@ -12,7 +12,7 @@ frame::FramerOptions FramerOptionsOf(const stage::PipelinePlan& plan, bool trim_
   frame::Format format = frame::Format::kPlain;
   if (plan.format == stage::LineFormat::kCri) format = frame::Format::kCri;
   if (plan.format == stage::LineFormat::kDocker) format = frame::Format::kDocker;
-  return {format, plan.cri.max_partial_line_size, plan.cri.truncate, plan.charset, trim_lines};
+  return {format, plan.cri.max_partial_line_size, plan.cri.truncate, plan.charset, trim_lines, plan.unpacked};
 }
 
 // -- inbox --

@@ -276,7 +276,7 @@ void Lane::Ship(std::vector<Record*>& records) {
 
 void Lane::FlushPipelines(bool all) {
   for (const auto& pipeline : pipelines_) {
-    if (!all && pipeline->chain.NextDeadline() > now_) continue;
+    if (!all && !stopping_ && pipeline->chain.NextDeadline() > now_) continue;
     FlushPipeline(*pipeline, all);
   }
 }

@@ -77,7 +77,7 @@ class Lane final : public FileSink, public DeliverySink, private PushSink {
   // crash may lose it.
   void Announce(LabelMap labels, std::string line);
   // Read no more; close every batch. Records kept back stay in their files, unless
-  // `flush_held` (standard input, dry run).
+  // nothing came to them for a moment (multiline), or `flush_held` (standard input, dry run).
   void Stop(bool flush_held);
   // New pipelines and clients, for files added from now on and for the rest of those
   // that are being read; the observer's shares are asked for again. Open batches are
@@ -138,7 +138,8 @@ class Lane final : public FileSink, public DeliverySink, private PushSink {
   void FlushPipeline(PipelineState& pipeline, bool all);
   void SweepLabels();
   stage::StageContext Context() {
-    return stage::StageContext{.arena = batch_.arena(), .labels = interner_, .wall = wall_, .now = now_};
+    return stage::StageContext{.arena = batch_.arena(), .labels = interner_, .wall = wall_, .now = now_,
+                               .stopping = stopping_};
   }
 
   LaneOptions options_;

@@ -30,7 +30,10 @@ template <class Derived>
 class LineFramer : public Framer {
  public:
   LineFramer(const FramerOptions& options, FrameCounters& counters)
-      : counters_(counters), special_(options.trim_lines || options.charset != nullptr), trim_(options.trim_lines) {
+      : counters_(counters),
+        special_(options.trim_lines || options.drop_carriage_return || options.charset != nullptr),
+        trim_(options.trim_lines),
+        drop_carriage_return_(options.drop_carriage_return) {
     if (options.charset != nullptr) decoder_ = std::make_unique<text::CharsetDecoder>(options.charset);
   }
 
@@ -95,7 +98,7 @@ class LineFramer : public Framer {
   LastTimes last_times_;  // of the formats that carry times
 
  private:
-  // Of other character sets, and standard input.
+  // Of other character sets, unpacked files and standard input.
   size_t FeedSpecial(std::string_view bytes, uint64_t offset, Feeding& feeding) {
     if (decoder_ != nullptr) Begin(bytes, offset, feeding.file);
     const size_t newline = decoder_ != nullptr ? decoder_->charset().unit() : 1;
@@ -113,6 +116,7 @@ class LineFramer : public Framer {
   }
 
   void SpecialLine(std::string_view line, uint64_t begin, Feeding& feeding) {
+    if (drop_carriage_return_ && line.ends_with('\r')) line.remove_suffix(1);
     if (decoder_ != nullptr) line = decoder_->Decode(line, begin == 0, feeding.batch.arena());
     if (trim_) line = line.substr(0, line.find_last_not_of('\r') + 1);
     if (!trim_ || !line.empty()) static_cast<Derived*>(this)->Line(line, begin, feeding);
@@ -125,6 +129,7 @@ class LineFramer : public Framer {
 
   const bool special_;
   const bool trim_;
+  const bool drop_carriage_return_;
   WallNanos read_time_ = 0;
   std::unique_ptr<text::CharsetDecoder> decoder_;
   uint64_t begun_ = UINT64_MAX;  // the file whose byte order the decoder knows

@@ -34,6 +34,8 @@ struct FramerOptions {
   std::shared_ptr<const text::Charset> charset = nullptr;
   // Standard input's rules: carriage returns at the end of a line go, empty lines too.
   bool trim_lines = false;
+  // One carriage return at the end of a line goes, as in what Promtail unpacks.
+  bool drop_carriage_return = false;
   static constexpr uint64_t kHardLimit = 16 * 1024 * 1024;
 
   bool operator==(const FramerOptions&) const = default;

@@ -39,7 +39,7 @@ size_t ClassEnd(std::string_view pattern) {
       i += 2;
       continue;
     }
-    if (pattern[i] == ']' && i > first) return i + 1;
+    if (pattern[i] == ']') return i > first ? i + 1 : std::string_view::npos;
     ++i;
   }
   return std::string_view::npos;

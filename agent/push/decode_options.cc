@@ -187,9 +187,15 @@ std::vector<ClientOptions> DecodeClients(const Node* clients, const Node* client
                                          Diagnostics& diagnostics) {
   std::vector<ClientOptions> out;
   std::vector<std::pair<Place, std::string>> places;
+  LabelMap common = extra_labels;
+  const Node* own = client == nullptr ? nullptr : client->Find("external_labels");
+  if (common.empty() && own != nullptr && own->is_map()) {
+    for (const auto& [name, value] : own->members) common[name.scalar] = value.scalar;
+  }
   const auto add = [&](const Node& node, const std::string& path) {
     out.push_back(DecodeClient(node, path, diagnostics));
-    out.back().external_labels.insert(extra_labels.begin(), extra_labels.end());
+    if (&node == client && !extra_labels.empty()) out.back().external_labels.clear();
+    out.back().external_labels.insert(common.begin(), common.end());
     places.emplace_back(node.place, path);
   };
   if (clients != nullptr && !clients->is_null()) {
@@ -203,6 +209,7 @@ std::vector<ClientOptions> DecodeClients(const Node* clients, const Node* client
   if (url != nullptr && !url->is_null() && !url->scalar.empty()) {
     diagnostics.AddWarning(client->place, "client", "is deprecated; move it into the list `clients`");
     add(*client, "client");
+    out.back().single_block = true;
   }
   std::map<std::string, size_t> seen;
   for (size_t i = 0; i < out.size(); ++i) {

@@ -48,6 +48,8 @@ struct ClientOptions {
   // change something, so the batch is retried until that has happened.
   bool drop_refused_batches = false;
 
+  bool single_block = false;  // from `client:`, which the flags -client.* change
+
   bool operator==(const ClientOptions&) const = default;
 };
 
@@ -55,7 +57,8 @@ struct ClientOptions {
 ClientOptions DecodeClient(const config::Node& node, const std::string& path, Diagnostics& diagnostics);
 // Reads the whole list, and `client:` (deprecated; used if it has a url), and reports
 // clients that are the same or have the same name. `extra_labels` are those of
-// -client.external-labels: added to every client, a client's own win.
+// -client.external-labels: added to every client, a client's own win, and instead of
+// those of `client:`. Without them the ones of `client:` are added to every client.
 std::vector<ClientOptions> DecodeClients(const config::Node* clients, const config::Node* client,
                                          const LabelMap& extra_labels, Diagnostics& diagnostics);
 // As Promtail dumps a client, secrets masked.

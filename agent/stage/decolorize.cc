@@ -59,7 +59,10 @@ bool DecolorizeStage::One(Record& record, StageContext& context) {
 }
 
 std::unique_ptr<StagePlan> BuildDecolorize(const config::Node& options, BuildContext& context) {
-  config::MapReader(options, context.path, context.diagnostics, config::Mode::kWeakStage).Finish();
+  // Promtail ignores whatever stands under this stage.
+  if (!options.is_null() && !(options.is_map() && options.members.empty())) {
+    context.diagnostics.AddWarning(options.place, context.path, "this stage has no options; write `decolorize: {}`");
+  }
   auto plan = std::make_unique<DecolorizePlan>();
   auto sequence = text::Regex::Compile(kSequence);
   CHECK(sequence.has_value(), "the constant expression of decolorize compiles");

@@ -29,6 +29,8 @@ namespace {
 
 constexpr Duration kForget = std::chrono::minutes(10);
 constexpr Duration kForgetEvery = std::chrono::minutes(1);
+// A writer writes a block at once; one that was silent for so long is whole when the agent ends.
+constexpr Duration kQuietAtStop = std::chrono::milliseconds(250);
 
 struct MultilinePlan : StagePlan {
   std::unique_ptr<Stage> NewLane() const override;
@@ -130,7 +132,8 @@ void MultilineStage::Add(Group& group, const Record& record, bool first, StageCo
   } else {
     group.block.Append(group.block.line().empty() ? "" : "\n", record);
   }
-  group.last_line = context.now;
+  // At a stop only what an earlier stage has let go comes: it was silent there.
+  group.last_line = context.stopping ? MonoTime() : context.now;
   ++group.lines;
 }
 
@@ -159,12 +162,13 @@ void MultilineStage::Process(std::vector<Record*>& records, StageContext& contex
 }
 
 void MultilineStage::Flush(std::vector<Record*>& records, StageContext& context, bool all) {
-  if (!all && context.now < next_deadline_) return;
+  if (!all && !context.stopping && context.now < next_deadline_) return;
+  const Duration wait = context.stopping ? std::min(plan_.max_wait, kQuietAtStop) : plan_.max_wait;
   std::vector<Group*> due;
   next_deadline_ = kNever;
   for (const auto& [key, group] : groups_) {
     if (!group->block.held()) continue;
-    const MonoTime deadline = group->last_line + plan_.max_wait;
+    const MonoTime deadline = group->last_line + wait;
     if (all || deadline <= context.now) {
       due.push_back(group.get());
     } else {

@@ -30,6 +30,7 @@ class PipelinePlan {
   LineFormat format = LineFormat::kPlain;
   CriOptions cri;
   std::shared_ptr<const text::Charset> charset;  // of the files; null: UTF-8
+  bool unpacked = false;  // `decompression`: a line loses one carriage return at its end
   SymbolTable symbols;
   std::vector<std::unique_ptr<StagePlan>> stages;
   std::vector<std::string> stage_names;  // "json", "match", ...: parallel to `stages`
@@ -37,7 +38,7 @@ class PipelinePlan {
 };
 
 // Builds from a `pipeline_stages` list (or null). Errors go to the diagnostics, all of
-// them; the result is complete only if there were none. The charset is left to the caller.
+// them; the result is complete only if there were none. What the files are is left to the caller.
 // `inspector` outlives the pipeline.
 std::shared_ptr<PipelinePlan> BuildPipeline(const config::Node* stages, const std::string& path,
                                             const std::string& job, Diagnostics& diagnostics,

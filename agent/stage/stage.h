@@ -50,6 +50,8 @@ struct StageContext {
   // Set by a stage that wants the lane to read no more for this pipeline until then
   // (limit without drop). Lossless.
   MonoTime pause_until{};
+  // The agent ends: a stage that waits only for more to come need not wait on.
+  bool stopping = false;
 
   // Counts a record that is not passed on. The caller removes it from the vector.
   void Drop(const Record& record, DropReason& reason);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // `static_labels`: sets labels to fixed values. An empty value sets nothing. A name
-// that Loki would refuse (and with it the whole request) is left out, with a warning.
+// that Loki would refuse (and with it the whole request) gives a warning; like names from
+// relabelling it is repaired before it is sent (label/).
 //
 //   static_labels: {cluster: eu-1, team: payments}
 #include "agent/stage/internal/label_edit.h"
@@ -30,13 +31,14 @@ std::unique_ptr<StagePlan> BuildStaticLabels(const config::Node& options, BuildC
     const Place& place = options.members[i].first.place;
     if (name.empty()) {
       context.diagnostics.AddError(place, context.path, "a label's name must not be empty");
-    } else if (!IsLabelName(name)) {
+      continue;
+    }
+    if (!IsLabelName(name)) {
       context.diagnostics.AddWarning(place, context.path + "." + name,
                                      "Loki refuses the label name \"" + name +
-                                         "\", so this label is left out; use letters, digits and _");
-    } else if (!value.empty()) {
-      edit.pairs.emplace_back(name, value);
+                                         "\", so it is sent with _ for what is not allowed; use letters, digits and _");
     }
+    if (!value.empty()) edit.pairs.emplace_back(name, value);
   }
   return std::make_unique<LabelEditPlan<SetFixed>>(std::move(edit));
 }

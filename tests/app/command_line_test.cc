@@ -80,5 +80,26 @@ TEST(OverridesTest, FlagsWinOverTheFileAndLokiUrlStandsIn) {
   EXPECT_NE(diagnostics.Text().find("70000"), std::string::npos);
 }
 
+// As in Promtail: -client.url beside `client:` makes no second client.
+TEST(OverridesTest, FlagsChangeTheClientOfTheFile) {
+  auto line = ParseCommandLine({"-client.tenant-id=t", "-client.batch-wait=3s", "-client.url=http://other/push"});
+  ASSERT_TRUE(line);
+  Settings settings;
+  settings.clients.resize(2);
+  settings.clients[0].url = "http://first/push";
+  settings.clients[1].url = "http://block/push";
+  settings.clients[1].timeout = std::chrono::seconds(7);
+  settings.clients[1].single_block = true;
+  Diagnostics diagnostics;
+  ApplyOverrides(*line, "", settings, diagnostics);
+  ASSERT_EQ(settings.clients.size(), 2u);
+  EXPECT_EQ(settings.clients[0].url, "http://first/push");
+  EXPECT_EQ(settings.clients[0].tenant_id, "");
+  EXPECT_EQ(settings.clients[1].url, "http://other/push");
+  EXPECT_EQ(settings.clients[1].tenant_id, "t");
+  EXPECT_EQ(settings.clients[1].batch_wait, std::chrono::seconds(3));
+  EXPECT_EQ(settings.clients[1].timeout, std::chrono::seconds(7)) << "no flag says otherwise";
+}
+
 }  // namespace
 }  // namespace agent::app

@@ -439,6 +439,23 @@ TEST_F(LaneTest, StopSendsWhatIsReadAndLeavesWhatIsHeld) {
   EXPECT_TRUE(lane_->Idle());
 }
 
+// Promtail sends every open block when it ends. One that nobody has added to for a moment
+// is whole, so it goes too; one that is being written is read again by the next start.
+TEST_F(LaneTest, StopSendsABlockThatIsSilent) {
+  Make("[multiline: {firstline: '^S', max_wait_time: 60s}]");
+  File file = Add(1, "S one\n more\n");
+  Run();
+  Wait(std::chrono::milliseconds(300));
+  EXPECT_TRUE(sink_.batches.empty());
+  lane_->Stop(false);
+  Run();
+  ASSERT_EQ(sink_.batches.size(), 1u);
+  Store();
+  EXPECT_EQ(stored_["{chain=\"1\"}"], Lines{"S one\n more"});
+  EXPECT_EQ(file.tailed->committed_offset, file.bytes->text.size());
+  EXPECT_TRUE(lane_->Idle());
+}
+
 TEST_F(LaneTest, StopWithFlushShipsWhatIsHeld) {
   Make("[multiline: {firstline: '^S'}]");
   Add(1, "S one\nS two\n");

@@ -281,6 +281,14 @@ TEST(FramerTest, StandardInputHasRulesOfItsOwn) {
   EXPECT_EQ(reader.Last(), "7.000000002 {f=\"1\"} \"last\"\n");
 }
 
+// Promtail's reader of packed files takes one carriage return away; that of plain files none.
+TEST(FramerTest, LinesOfUnpackedFilesLoseOneCarriageReturn) {
+  Reader reader({.drop_carriage_return = true});
+  EXPECT_EQ(reader.Read("one\r\n\r\n\ntwo\r\r\n"),
+            "7.000000000 {f=\"1\"} \"one\"\n7.000000001 {f=\"1\"} \"\"\n7.000000002 {f=\"1\"} \"\"\n"
+            "7.000000003 {f=\"1\"} \"two\\r\"\n");
+}
+
 TEST(FramerTest, TimesAsGoReadsThem) {
   const struct { const char* text; const char* seconds; } cases[] = {
       {"1970-01-01T00:00:00Z", "0.000000000"},

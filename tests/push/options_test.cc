@@ -94,6 +94,22 @@ TEST(PushOptions, IsWrittenAsPromtailDumpsItWithoutSecrets) {
   }
 }
 
+// Promtail merges the external labels of `client:` into every client; those of the flag
+// stand instead of them, and a client's own win.
+TEST(PushOptions, LabelsOfTheSingleClientAreForAll) {
+  constexpr const char* kText = R"(
+client: {url: 'http://a', external_labels: {who: single, x: y}}
+clients: [{url: 'http://b', external_labels: {who: b}}]
+)";
+  const Decoded file = Read(kText);
+  ASSERT_EQ(file.clients.size(), 2u);
+  EXPECT_EQ(file.clients[0].external_labels, (LabelMap{{"who", "b"}, {"x", "y"}}));
+  EXPECT_EQ(file.clients[1].external_labels, (LabelMap{{"who", "single"}, {"x", "y"}}));
+  const Decoded flag = Read(kText, {{"who", "flag"}, {"z", "f"}});
+  EXPECT_EQ(flag.clients[0].external_labels, (LabelMap{{"who", "b"}, {"z", "f"}}));
+  EXPECT_EQ(flag.clients[1].external_labels, (LabelMap{{"who", "flag"}, {"z", "f"}}));
+}
+
 TEST(PushOptions, TheSingleClientIsAddedToTheList) {
   const Decoded read = Read("{clients: [{url: 'http://a/'}], client: {url: 'http://b/'}}");
   ASSERT_EQ(read.clients.size(), 2u);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Packed files, read forwards: whole, whatever the disk does and however they are cut.
+#include <bzlib.h>
 #include <gtest/gtest.h>
 
 #include <cerrno>
@@ -10,6 +11,22 @@
 
 namespace agent::source {
 namespace {
+
+std::string Bzip2(std::string text) {
+  std::string out(text.size() + text.size() / 100 + 600, '\0');
+  auto size = static_cast<unsigned>(out.size());
+  EXPECT_EQ(::BZ2_bzBuffToBuffCompress(out.data(), &size, text.data(), static_cast<unsigned>(text.size()), 1, 0, 0), BZ_OK);
+  out.resize(size);
+  return out;
+}
+
+std::string Zlib(std::string_view text) {
+  uLongf size = ::compressBound(text.size());
+  std::string out(size, '\0');
+  EXPECT_EQ(::compress(reinterpret_cast<Bytef*>(out.data()), &size, reinterpret_cast<const Bytef*>(text.data()), text.size()), Z_OK);
+  out.resize(size);
+  return out;
+}
 
 class Unpack : public ::testing::Test {
  protected:
@@ -81,6 +98,45 @@ TEST_F(Unpack, DamageIsAnErrorBehindTheGoodBytes) {
   const auto second = (*source)->ReadAt(*first, buffer);
   ASSERT_FALSE(second.has_value());
   EXPECT_EQ(second.error().code, Code::kCorrupt);
+}
+
+// `decompression: {format: bz2}` was taken by the configuration, and then no byte of it read.
+TEST_F(Unpack, EveryPackingIsRead) {
+  std::mt19937_64 random(7);
+  std::string text;
+  while (text.size() < 2'000'000) text += std::to_string(random()) + "\n";
+  const auto cut = [&](size_t from, size_t length) { return text.substr(from, length); };
+  mem_.Append("/a.bz2", Bzip2(cut(0, 1'500'000)) + Bzip2(cut(1'500'000, std::string::npos)) + std::string("\0\0", 2));
+  mem_.Append("/a.z", Zlib(text) + "padding");
+  for (const auto& [packing, name] : {std::pair{Packing::kBzip2, "/a.bz2"}, {Packing::kZlib, "/a.z"}}) {
+    SCOPED_TRACE(name);
+    auto source = MakeUnpackingSource(packing, std::move(*mem_.Open(name, platform::OpenMode::kRead)));
+    std::string out;
+    std::vector<char> buffer(100'000);
+    for (size_t got = 1; got > 0;) {
+      got = (*source)->ReadAt(out.size(), buffer).value_or(0);
+      out.append(buffer.data(), got);
+      (*source)->Consumed(out.size());
+    }
+    ASSERT_TRUE(out == text) << out.size() << " of " << text.size() << " bytes";
+    const auto again = (*source)->ReadAt(5, std::span(buffer).first(10));  // after what was unpacked: from the beginning
+    EXPECT_EQ(std::string_view(buffer.data(), again.value_or(0)), text.substr(5, 10));
+  }
+}
+
+TEST_F(Unpack, DamagedBzip2IsAnErrorBehindTheGoodBytes) {
+  const std::string good = Bzip2(std::string(1000, 'a'));
+  mem_.Append("/a.bz2", good + "BZh9nonsense that is no block");
+  auto source = MakeUnpackingSource(Packing::kBzip2, std::move(*mem_.Open("/a.bz2", platform::OpenMode::kRead)));
+  std::vector<char> buffer(100'000);
+  const auto first = (*source)->ReadAt(0, buffer);
+  ASSERT_TRUE(first.has_value());
+  EXPECT_EQ(std::string_view(buffer.data(), *first), std::string(1000, 'a'));
+  for (int again = 0; again < 2; ++again) {
+    const auto second = (*source)->ReadAt(*first, buffer);
+    ASSERT_FALSE(second.has_value());
+    EXPECT_EQ(second.error().code, Code::kCorrupt);
+  }
 }
 
 }  // namespace

@@ -29,13 +29,13 @@ TEST(StaticLabelsStage, NamesBadOptions) {
   ExpectBadOptions("static_labels", {"{x: 5}", "{x: yes}", "[x]", "x", "{'': x}"});
 }
 
-TEST(StaticLabelsStage, LeavesOutNamesThatLokiRefuses) {
+TEST(StaticLabelsStage, WarnsOfNamesThatLokiRefuses) {
   StageHarness run("- static_labels: {a-b: x, ok: v}\n");
   EXPECT_EQ(run.problems(),
             "test.yaml:1:19: warning: pipeline_stages[0].static_labels.a-b: Loki refuses the label name "
             "\"a-b\", so "
-            "this label is left out; use letters, digits and _\n");
-  EXPECT_EQ(run.Push({"l"}), "1.000000000 {ok=\"v\"} \"l\"\n");
+            "it is sent with _ for what is not allowed; use letters, digits and _\n");
+  EXPECT_EQ(run.Push({"l"}), "1.000000000 {a-b=\"x\", ok=\"v\"} \"l\"\n");
 }
 
 }  // namespace

@@ -65,6 +65,21 @@ push::ClientOptions ClientFromFlags(const CommandLine& line, std::string url) {
   return client;
 }
 
+// `client:` of the file is what the flags change, one by one.
+void ChangeClient(const CommandLine& line, push::ClientOptions& client) {
+  const CommandLine::Overrides& o = line.overrides;
+  const auto set = [&line](std::string_view flag) { return line.WasSet(flag); };
+  if (!o.client_url.empty()) client.url = PushUrl(o.client_url);
+  if (set("client.tenant-id")) client.tenant_id = o.tenant_id;
+  if (set("client.batch-wait")) client.batch_wait = o.batch_wait;
+  if (set("client.batch-size-bytes")) client.batch_size = static_cast<uint64_t>(std::max<int64_t>(o.batch_size, 1));
+  if (set("client.timeout")) client.timeout = o.client_timeout;
+  if (set("client.min-backoff")) client.backoff.min_period = o.min_backoff;
+  if (set("client.max-backoff")) client.backoff.max_period = o.max_backoff;
+  if (set("client.max-retries")) client.backoff.max_retries = static_cast<uint64_t>(std::max<int64_t>(o.max_retries, 0));
+  if (set("client.drop-rate-limited-batches")) client.drop_rate_limited_batches = o.drop_rate_limited;
+}
+
 void ApplyServer(const CommandLine& line, admin::ServerOptions& server, Diagnostics& diagnostics) {
   const CommandLine::Overrides& o = line.overrides;
   const auto set = [&line](std::string_view flag) { return line.WasSet(flag); };
@@ -119,7 +134,11 @@ Result<LabelMap> ParseExternalLabels(std::string_view text) {
 void ApplyOverrides(const CommandLine& line, const std::string& loki_url, Settings& settings,
                     Diagnostics& diagnostics) {
   const CommandLine::Overrides& o = line.overrides;
-  if (!o.client_url.empty()) {
+  const auto block = std::find_if(settings.clients.begin(), settings.clients.end(),
+                                  [](const push::ClientOptions& client) { return client.single_block; });
+  if (block != settings.clients.end()) {
+    ChangeClient(line, *block);
+  } else if (!o.client_url.empty()) {
     settings.clients.push_back(ClientFromFlags(line, PushUrl(o.client_url)));
   } else if (settings.clients.empty() && !loki_url.empty()) {
     settings.clients.push_back(ClientFromFlags(line, PushUrl(loki_url)));
