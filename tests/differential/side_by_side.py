@@ -8,6 +8,7 @@ import dataclasses
 import gzip
 import json
 import os
+import re
 import signal
 import subprocess
 import time
@@ -47,6 +48,15 @@ class Result:
     logs: dict
 
 
+def labels_of(row: dict) -> dict:
+    """An entry's labels, also where a name is none that the sink (or Loki) would take."""
+    if "labels" in row:
+        return row["labels"]
+    found = re.findall(r'([^={,\s][^=]*)="((?:[^"\\]|\\.)*)"', row["text"])
+    plain = {"n": "\n", "t": "\t", "r": "\r"}
+    return {name: re.sub(r"\\(.)", lambda m: plain.get(m[1], m[1]), value) for name, value in found}
+
+
 def read_dump(path: Path) -> dict:
     """Entries by the label `case`, in the order they came."""
     by_case = collections.defaultdict(list)
@@ -55,8 +65,9 @@ def read_dump(path: Path) -> dict:
         metadata = row.get("metadata") or {}
         pairs = metadata.items() if isinstance(metadata, dict) else (
             (p["name"], p["value"]) if isinstance(p, dict) else tuple(p) for p in metadata)
-        by_case[row["labels"].get("case", "")].append(Entry(
-            row.get("tenant", ""), tuple(sorted(row["labels"].items())), int(row["ts"]),
+        labels = labels_of(row)
+        by_case[labels.get("case", "")].append(Entry(
+            row.get("tenant", ""), tuple(sorted(labels.items())), int(row["ts"]),
             row["line"], tuple(sorted(pairs))))
     return by_case
 
