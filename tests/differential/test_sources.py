@@ -104,16 +104,17 @@ def test_globs(programs, tmp_path):
     jobs = [(glob, None) for glob in GLOBS] + [("**", exclude) for exclude in EXCLUDES]
     config = HEAD + "scrape_configs:\n"
     for i, (glob, exclude) in enumerate(jobs):
-        more = f', __path_exclude__: "%(folder)s/logs/{exclude}"' if exclude else ""
+        more = f', __path_exclude__: "%(folder)s/logs/g{i}/{exclude}"' if exclude else ""
         config += (f'- job_name: g{i}\n  static_configs:\n  - {{targets: [localhost], labels: {{glob: g{i}, '
-                   f'__path__: "%(folder)s/logs/{glob}"{more}}}}}\n')
+                   f'__path__: "%(folder)s/logs/g{i}/{glob}"{more}}}}}\n')
     results = {}
     for name, program in programs.items():
         folder = tmp_path / name
-        for file in FILES:
-            append(folder / "logs" / file, f"line of {file}\n")
+        # A tree for each: in Promtail targets of one file share its position, and a late one would miss its line.
+        for i in range(len(jobs)):
+            for file in FILES:
+                append(folder / "logs" / f"g{i}" / file, f"line of {file}\n")
         with Host(program, folder, config) as host:
-            # Promtail needs an inotify instance for every target, and is silent when the machine has no more.
             side_by_side.poll(lambda: host.process.poll() is not None or host.sinks[0].entries() >= MATCHES, 40)
             results[name] = {(dict(labels)["glob"], dict(labels)["filename"], line) for _, labels, line in host.lines(0)}
     assert len(results["promtail"]) == MATCHES
