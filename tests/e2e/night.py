@@ -330,10 +330,11 @@ def test_the_disk_is_full(tmp_path):
         assert "No space left" in night.troubles()["positions"]
         assert night.sum("sluice_positions_save_failures_total") > 0
         assert night.logged("level=error", "No space left") or night.logged("level=warn", "No space left")
-        assert night.sink.stats()["entries"] == 2 and night.agent.alive(), "lines go on"
-        night.page_says("full-1", ("cannot be saved", "No space left"), ("No space left",))
-        # A failed save is tried again after 1, 2, 4, 8 seconds: 15 minutes of the rule are 12 of these.
+        wait_for(lambda: night.sink.stats()["entries"] == 2 and night.agent.alive(), "lines go on")
+        # A failed save is tried again after 1, 2, 4, 8 seconds: 15 minutes of the rule are 12 of these. So
+        # before the page, whose browser takes seconds in which the pauses grow.
         night.fires({"SluicePositionsNotSaved": ""}, count=85, pause=0.2, step=15)
+        night.page_says("full-1", ("cannot be saved", "No space left"), ("No space left",))
         if mounted:
             (disk / "filler").unlink()
             wait_for(lambda: night.explain("full-1")["first_broken"] in (None, ""), "it is well again", 60)
