@@ -5,11 +5,9 @@ function, as wide as its share of the CPU time, with what it calls above it.
 
   bench/flame.py [JOB]          default: cri
 """
-import argparse
 import collections
 import html
 import re
-import shutil
 import subprocess
 import sys
 
@@ -107,18 +105,7 @@ def sample(args, job, folder):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("job", nargs="?", default="cri", choices=list(scenarios.BY_NAME))
-    parser.add_argument("--build", default=str(harness.ROOT / "build" / "release"))
-    parser.add_argument("--agent")
-    parser.add_argument("--size", type=int, default=512, help="MiB")
-    parser.add_argument("--frequency", type=int, default=2000)
-    parser.add_argument("--timeout", type=float, default=120)
-    args = parser.parse_args()
-    args.size <<= 20
-    args.programs = harness.Programs(args.build, args.agent)
-    if not shutil.which("perf"):
-        raise Refused("perf is not installed (package linux-perf)")
+    args = perf_tools.parse(__doc__, 512)
     with harness.scratch(args.size) as folder:
         stacks = sample(args, scenarios.BY_NAME[args.job], folder)
     facts = harness.facts(args.programs)

@@ -1,8 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """What profile.py and flame.py share: sampling with perf, and what a function is for."""
+import argparse
 import re
+import shutil
 import subprocess
 import time
+
+import harness
+import scenarios
 
 AGENT_THREADS = 4  # main, io, net, a lane
 
@@ -21,6 +26,24 @@ PURPOSES = [
     ("memory", r"malloc|free|page_fault|clear_page|memset|mmap|munmap|madvise"),
     ("kernel, other", r"\[k\]"),
 ]
+
+
+def parse(description, size, add_more=lambda parser: None):
+    """The command line of both; `size` in MiB. Refuses where there is no perf."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("job", nargs="?", default="cri", choices=list(scenarios.BY_NAME))
+    parser.add_argument("--build", default=str(harness.ROOT / "build" / "release"))
+    parser.add_argument("--agent")
+    parser.add_argument("--size", type=int, default=size, help="MiB")
+    parser.add_argument("--frequency", type=int, default=2000)
+    parser.add_argument("--timeout", type=float, default=120)
+    add_more(parser)
+    args = parser.parse_args()
+    args.size <<= 20
+    args.programs = harness.Programs(args.build, args.agent)
+    if not shutil.which("perf"):
+        raise harness.Refused("perf is not installed (package linux-perf)")
+    return args
 
 
 def purpose(text):

@@ -8,10 +8,8 @@ machines without hardware counters, too.
   bench/profile.py [JOB]          default: cri
   bench/profile.py cri-regex --lane   the hot path alone (bench/lane) instead of the agent
 """
-import argparse
 import collections
 import re
-import shutil
 import subprocess
 import sys
 
@@ -56,20 +54,11 @@ def sample(args, job, folder):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("job", nargs="?", default="cri", choices=list(scenarios.BY_NAME))
-    parser.add_argument("--build", default=str(harness.ROOT / "build" / "release"))
-    parser.add_argument("--agent")
-    parser.add_argument("--lane", action="store_true")
-    parser.add_argument("--size", type=int, default=1024, help="MiB")
-    parser.add_argument("--frequency", type=int, default=2000)
-    parser.add_argument("--top", type=int, default=25)
-    parser.add_argument("--timeout", type=float, default=120)
-    args = parser.parse_args()
-    args.size <<= 20
-    args.programs = harness.Programs(args.build, args.agent)
-    if not shutil.which("perf"):
-        raise Refused("perf is not installed (package linux-perf)")
+    def more(parser):
+        parser.add_argument("--lane", action="store_true")
+        parser.add_argument("--top", type=int, default=25)
+
+    args = perf_tools.parse(__doc__, 1024, more)
     with harness.scratch(args.size) as folder:
         rows = sample(args, scenarios.BY_NAME[args.job], folder)
     sums = collections.Counter()
