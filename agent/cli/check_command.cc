@@ -11,8 +11,6 @@
 namespace agent::cli {
 namespace {
 
-constexpr int kUsageError = 2;
-
 void PrintJson(const Diagnostics& diagnostics) {
   std::string out = "{\"ok\":" + std::string(diagnostics.ok() ? "true" : "false") + ",\"problems\":[";
   bool first = true;

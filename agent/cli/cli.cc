@@ -12,8 +12,6 @@
 namespace agent::cli {
 namespace {
 
-constexpr int kUsageError = 2;
-
 template <class Options>
 void Declared(config::FlagSet& flags) {
   static Options options;  // only its defaults are looked at

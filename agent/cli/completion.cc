@@ -29,7 +29,7 @@ std::string Joined(const Descriptions& flags) {
 }
 
 // Single quotes for a shell.
-std::string Quoted(const std::string& text) {
+std::string QuotedWord(const std::string& text) {
   std::string out = "'";
   for (const char c : text) out += c == '\'' ? std::string("'\\''") : std::string(1, c);
   return out + "'";
@@ -45,10 +45,10 @@ std::string Bash(const Descriptions& daemon) {
   std::string out = "# bash completion of agent; written by `agent completion bash`\n_agent() {\n"
                     "  local word=${COMP_WORDS[COMP_CWORD]} flags\n"
                     "  case ${COMP_WORDS[1]} in\n";
-  for (const Command& command : Commands()) out += fmt::format("    {}) flags={} ;;\n", command.name, Quoted(Joined(FlagsOf(command))));
-  out += fmt::format("    *) flags={} ;;\n  esac\n", Quoted(Joined(daemon)));
+  for (const Command& command : Commands()) out += fmt::format("    {}) flags={} ;;\n", command.name, QuotedWord(Joined(FlagsOf(command))));
+  out += fmt::format("    *) flags={} ;;\n  esac\n", QuotedWord(Joined(daemon)));
   out += "  if [[ $COMP_CWORD -eq 1 && $word != -* ]]; then\n";
-  out += fmt::format("    COMPREPLY=($(compgen -W {} -- \"$word\"))\n", Quoted(Names()));
+  out += fmt::format("    COMPREPLY=($(compgen -W {} -- \"$word\"))\n", QuotedWord(Names()));
   out += "  elif [[ ${COMP_WORDS[1]} == completion ]]; then\n    COMPREPLY=($(compgen -W 'bash zsh fish' -- \"$word\"))\n"
          "  elif [[ $word == -* ]]; then\n    COMPREPLY=($(compgen -W \"$flags\" -- \"$word\"))\n"
          "    [[ ${COMPREPLY[0]} == *= ]] && compopt -o nospace\n"
@@ -65,13 +65,13 @@ std::string ZshFlag(const config::FlagSet::Description& flag) {
   }
   const bool boolean = flag.kind == config::FlagSet::Kind::kBool;
   const std::string value = boolean ? "" : ":value:" + std::string(flag.name.ends_with("file") ? "_files" : "");
-  return Quoted("--" + flag.name + (boolean ? "" : "=") + "[" + help + "]" + value);
+  return QuotedWord("--" + flag.name + (boolean ? "" : "=") + "[" + help + "]" + value);
 }
 
 std::string Zsh(const Descriptions& daemon) {
   std::string out = "#compdef agent\n# zsh completion of agent; written by `agent completion zsh`\n_agent() {\n"
                     "  if (( CURRENT == 2 )) && [[ $words[2] != -* ]]; then\n    local -a commands=(\n";
-  for (const Command& command : Commands()) out += "      " + Quoted(std::string(command.name) + ":" + command.what) + "\n";
+  for (const Command& command : Commands()) out += "      " + QuotedWord(std::string(command.name) + ":" + command.what) + "\n";
   out += "    )\n    _describe command commands\n    return\n  fi\n  case $words[2] in\n";
   for (const Command& command : Commands()) {
     out += fmt::format("    {}) _arguments", command.name);
@@ -86,15 +86,15 @@ std::string Zsh(const Descriptions& daemon) {
 std::string Fish(const Descriptions& daemon) {
   std::string out = "# fish completion of agent; written by `agent completion fish`\n";
   for (const Command& command : Commands()) {
-    out += fmt::format("complete -c agent -n __fish_use_subcommand -f -a {} -d {}\n", command.name, Quoted(command.what));
+    out += fmt::format("complete -c agent -n __fish_use_subcommand -f -a {} -d {}\n", command.name, QuotedWord(command.what));
     for (const auto& flag : FlagsOf(command)) {
       out += fmt::format("complete -c agent -n '__fish_seen_subcommand_from {}' -l {}{} -d {}\n", command.name, flag.name,
-                         flag.kind == config::FlagSet::Kind::kBool ? "" : " -r", Quoted(flag.help));
+                         flag.kind == config::FlagSet::Kind::kBool ? "" : " -r", QuotedWord(flag.help));
     }
   }
   for (const auto& flag : daemon) {
     out += fmt::format("complete -c agent -n __fish_use_subcommand -l {}{} -d {}\n", flag.name,
-                       flag.kind == config::FlagSet::Kind::kBool ? "" : " -r", Quoted(flag.help));
+                       flag.kind == config::FlagSet::Kind::kBool ? "" : " -r", QuotedWord(flag.help));
   }
   return out;
 }

@@ -109,7 +109,7 @@ std::string CompareOne(const Expectation& expected, const Outcome& got) {
 }
 
 // As a YAML scalar that reads back as this text, whatever is in it.
-std::string Quoted(const std::string& text) {
+std::string QuotedYaml(const std::string& text) {
   std::string out;
   AppendJsonString(out, text);
   return out;
@@ -117,7 +117,7 @@ std::string Quoted(const std::string& text) {
 
 std::string MapYaml(const LabelMap& map) {
   std::string out = "{";
-  for (const auto& [name, value] : map) out += (out.size() == 1 ? "" : ", ") + name + ": " + Quoted(value);
+  for (const auto& [name, value] : map) out += (out.size() == 1 ? "" : ", ") + name + ": " + QuotedYaml(value);
   return out + "}";
 }
 
@@ -198,11 +198,11 @@ std::string ExpectYaml(const std::vector<Outcome>& got, size_t indent) {
   std::string out = in + "expect:\n";
   for (const Outcome& one : got) {
     if (!one.dropped_by.empty()) {
-      out += fmt::format("{}  - dropped_by: {}\n{}    line: {}\n", in, one.dropped_by, in, Quoted(one.line));
+      out += fmt::format("{}  - dropped_by: {}\n{}    line: {}\n", in, one.dropped_by, in, QuotedYaml(one.line));
       continue;
     }
-    out += fmt::format("{}  - line: {}\n{}    labels: {}\n{}    timestamp: {}\n", in, Quoted(one.line), in,
-                       MapYaml(one.labels), in, Quoted(one.timestamp));
+    out += fmt::format("{}  - line: {}\n{}    labels: {}\n{}    timestamp: {}\n", in, QuotedYaml(one.line), in,
+                       MapYaml(one.labels), in, QuotedYaml(one.timestamp));
     if (!one.metadata.empty()) out += fmt::format("{}    structured_metadata: {}\n", in, MapYaml(one.metadata));
   }
   return out;

@@ -14,7 +14,6 @@
 namespace agent::cli {
 namespace {
 
-constexpr int kUsageError = 2;
 using text::JsonValue;
 
 int Complain(const std::string& what) {

@@ -22,7 +22,6 @@
 namespace agent::cli {
 namespace {
 
-constexpr int kUsageError = 2;
 constexpr size_t kShownStreams = 10;
 constexpr size_t kShownDifferences = 5;
 
@@ -41,7 +40,7 @@ struct Trace {
   uint64_t hash = 0;  // of the line and its metadata
 };
 
-struct Outcome {
+struct Replayed {
   uint64_t files = 0;
   uint64_t lines_read = 0;
   uint64_t entries = 0;
@@ -58,7 +57,7 @@ struct Outcome {
 
 class Recorder final : public flow::Observer {
  public:
-  Recorder(Outcome& out, bool trace, app::DryGuard& guard) : out_(out), trace_(trace), guard_(guard) {}
+  Recorder(Replayed& out, bool trace, app::DryGuard& guard) : out_(out), trace_(trace), guard_(guard) {}
 
   void Finalize(uint32_t lane, std::vector<Record*>& records, stage::StageContext& context) override {
     guard_.Apply(lane, records, context);
@@ -91,7 +90,7 @@ class Recorder final : public flow::Observer {
     out_.traces[{record.origin.file->path, record.origin.begin}] = std::move(trace);
   }
 
-  Outcome& out_;
+  Replayed& out_;
   const bool trace_;
   app::DryGuard& guard_;
   std::vector<std::string> texts_;  // by LabelSet::id
@@ -113,7 +112,7 @@ Result<std::vector<std::string>> FilesBelow(const std::string& folder) {
 
 // On its node a file had another name: below one of the folders that the configuration
 // reads, or below the root.
-std::optional<app::PathOrigin> Place(const app::Origins& origins, const std::string& folder, const std::string& file,
+std::optional<app::PathOrigin> OriginOf(const app::Origins& origins, const std::string& folder, const std::string& file,
                                      std::string& path, std::string& why) {
   const std::string below = file.substr(folder.size() + (folder.ends_with('/') ? 0 : 1));
   std::vector<std::string> candidates = origins.folders();
@@ -127,7 +126,7 @@ std::optional<app::PathOrigin> Place(const app::Origins& origins, const std::str
   return std::nullopt;
 }
 
-Result<Outcome> Run(const ReplayOptions& options, const std::string& config, bool trace) {
+Result<Replayed> Run(const ReplayOptions& options, const std::string& config, bool trace) {
   app::CommandLine line;
   line.config_file = config;
   line.expand_env = options.expand_env;
@@ -138,13 +137,13 @@ Result<Outcome> Run(const ReplayOptions& options, const std::string& config, boo
   if (!diagnostics.ok()) return Fail(Code::kConfig, diagnostics.Text());
   auto files = FilesBelow(options.from);
   if (!files) return Forward(files);
-  Outcome out;
+  Replayed out;
   const app::Origins origins(settings);
   std::vector<app::RunInput> inputs;
   for (const std::string& file : *files) {
     std::string path;
     std::string why;
-    auto origin = Place(origins, options.from, file, path, why);
+    auto origin = OriginOf(origins, options.from, file, path, why);
     if (!origin) {
       out.unread.emplace_back(file, why);
       continue;
@@ -175,13 +174,13 @@ Result<Outcome> Run(const ReplayOptions& options, const std::string& config, boo
 
 double Seconds(WallNanos first, WallNanos last) { return std::max(static_cast<double>(last - first) / 1e9, 1.0); }
 
-std::vector<std::pair<std::string, StreamSums>> Largest(const Outcome& out) {
+std::vector<std::pair<std::string, StreamSums>> Largest(const Replayed& out) {
   std::vector<std::pair<std::string, StreamSums>> streams(out.streams.begin(), out.streams.end());
   std::stable_sort(streams.begin(), streams.end(), [](const auto& a, const auto& b) { return a.second.bytes > b.second.bytes; });
   return streams;
 }
 
-void PrintText(const Outcome& out) {
+void PrintText(const Replayed& out) {
   std::printf("%llu files, %llu lines read, %llu entries in %zu streams, %llu bytes\n",
               static_cast<unsigned long long>(out.files), static_cast<unsigned long long>(out.lines_read),
               static_cast<unsigned long long>(out.entries), out.streams.size(), static_cast<unsigned long long>(out.bytes));
@@ -203,7 +202,7 @@ void PrintText(const Outcome& out) {
   for (const auto& [file, why] : out.unread) std::printf("not read: %s: %s\n", file.c_str(), why.c_str());
 }
 
-std::string ToJson(const Outcome& out) {
+std::string ToJson(const Replayed& out) {
   std::string json = fmt::format("{{\"files\":{},\"lines_read\":{},\"entries\":{},\"bytes\":{},\"streams\":[", out.files,
                                  out.lines_read, out.entries, out.bytes);
   const char* comma = "";
@@ -259,7 +258,7 @@ void Note(Differences::Kind& kind, const std::string& example) {
   if (kind.count++ < kShownDifferences) kind.examples += example;
 }
 
-Differences Differ(const Outcome& a, const Outcome& b) {
+Differences Differ(const Replayed& a, const Replayed& b) {
   Differences out;
   for (const auto& [labels, sums] : a.streams) {
     if (!b.streams.contains(labels)) out.gone.push_back(labels);
@@ -284,7 +283,7 @@ Differences Differ(const Outcome& a, const Outcome& b) {
   return out;
 }
 
-void PrintDifferences(const Differences& d, const Outcome& a, const Outcome& b) {
+void PrintDifferences(const Differences& d, const Replayed& a, const Replayed& b) {
   std::printf("streams: %zu -> %zu, %zu gone, %zu new; entries: %llu -> %llu; bytes: %llu -> %llu\n", a.streams.size(),
               b.streams.size(), d.gone.size(), d.fresh.size(), static_cast<unsigned long long>(a.entries),
               static_cast<unsigned long long>(b.entries), static_cast<unsigned long long>(a.bytes),

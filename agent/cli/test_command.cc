@@ -16,7 +16,6 @@
 namespace agent::cli {
 namespace {
 
-constexpr int kUsageError = 2;
 constexpr uint64_t kMaxFileBytes = 16 * 1024 * 1024;
 
 // Keeps what comes out of a pipeline.

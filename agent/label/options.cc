@@ -13,11 +13,11 @@ namespace {
 constexpr int64_t kMostNames = 63;        // verdicts keep a bit for each (internal/lane_cache.h)
 constexpr int64_t kMostStreams = 1'000'000;
 
-struct ActionName {
+struct GuardActionName {
   std::string_view name;
   GuardAction action;
 };
-constexpr ActionName kActions[] = {
+constexpr GuardActionName kGuardActions[] = {
     {"structured_metadata", GuardAction::kStructuredMetadata},
     {"overflow", GuardAction::kOverflow},
     {"drop_label", GuardAction::kDropLabel},
@@ -61,7 +61,7 @@ void ReadAction(config::MapReader& reader, GuardAction& out) {
   std::string text;
   if (!reader.String("action", text)) return;
   std::vector<std::string> names;
-  for (const ActionName& known : kActions) {
+  for (const GuardActionName& known : kGuardActions) {
     if (known.name == text) {
       out = known.action;
       return;
@@ -118,7 +118,7 @@ NamespaceShare ReadShare(const config::Node& node, const std::string& path, Diag
 }  // namespace
 
 const char* NameOf(GuardAction action) {
-  for (const ActionName& known : kActions) {
+  for (const GuardActionName& known : kGuardActions) {
     if (known.action == action) return known.name.data();
   }
   return "";

@@ -30,7 +30,7 @@ constexpr std::pair<std::string_view, std::string_view> kNamed[] = {
 };
 
 // `count` digits at `at` as a number, -1 if one is not a digit.
-int Digits(const char* at, int count) {
+int ReadDigits(const char* at, int count) {
   int number = 0;
   for (int i = 0; i < count; ++i) {
     const unsigned digit = static_cast<unsigned>(at[i] - '0');
@@ -102,12 +102,12 @@ bool ParseRfc3339(std::string_view text, WallNanos& out) {
   if (text.size() < kToSeconds + 1) return false;
   const char* at = text.data();
   CivilTime civil;
-  civil.year = Digits(at, 4);
-  civil.month = Digits(at + 5, 2);
-  civil.day = Digits(at + 8, 2);
-  civil.hour = Digits(at + 11, 2);
-  civil.minute = Digits(at + 14, 2);
-  civil.second = Digits(at + 17, 2);
+  civil.year = ReadDigits(at, 4);
+  civil.month = ReadDigits(at + 5, 2);
+  civil.day = ReadDigits(at + 8, 2);
+  civil.hour = ReadDigits(at + 11, 2);
+  civil.minute = ReadDigits(at + 14, 2);
+  civil.second = ReadDigits(at + 17, 2);
   if (at[4] != '-' || at[7] != '-' || at[10] != 'T' || at[13] != ':' || at[16] != ':') return false;
   if (civil.year < 0 || civil.month < 1 || civil.month > 12 || civil.hour < 0 || civil.hour > 23 ||
       civil.minute < 0 || civil.minute > 59 || civil.second < 0 || civil.second > 59 || civil.day < 1 ||
@@ -129,8 +129,8 @@ bool ParseRfc3339(std::string_view text, WallNanos& out) {
   int64_t seconds = SecondsOf(civil);
   if (rest != "Z") {
     if (rest.size() != 6 || (rest[0] != '+' && rest[0] != '-') || rest[3] != ':') return false;
-    const int hours = Digits(rest.data() + 1, 2);
-    const int minutes = Digits(rest.data() + 4, 2);
+    const int hours = ReadDigits(rest.data() + 1, 2);
+    const int minutes = ReadDigits(rest.data() + 4, 2);
     if (hours < 0 || hours > 23 || minutes < 0 || minutes > 59) return false;
     const int64_t offset = hours * 3600 + minutes * 60;
     seconds -= rest[0] == '-' ? -offset : offset;

@@ -7,7 +7,7 @@
 namespace agent::admin {
 namespace {
 
-constexpr const char* kGet = " HTTP/1.1\r\nHost: localhost\r\n\r\n";
+constexpr const char* kRequestEnd = " HTTP/1.1\r\nHost: localhost\r\n\r\n";
 
 class TailStreamTest : public ServerTest {
  protected:
@@ -24,7 +24,7 @@ class TailStreamTest : public ServerTest {
   }
   // A tail that is being watched.
   void Open(Client& client, const std::string& query) {
-    client.Send("GET /api/tail" + query + kGet);
+    client.Send("GET /api/tail" + query + kRequestEnd);
     const std::string head = client.Until("\r\n\r\n");
     ASSERT_TRUE(head.starts_with("HTTP/1.1 200 OK\r\n")) << head;
     EXPECT_NE(head.find("Content-Type: text/event-stream\r\n"), std::string::npos);

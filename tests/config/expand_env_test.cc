@@ -29,17 +29,17 @@ std::string Expand(const std::string& text) {
   return out ? *out : "(error)";
 }
 
-struct Row {
+struct Expansion {
   const char* text;
   const char* expected;
 };
 
-void Check(const Row& row) {
+void Check(const Expansion& row) {
   EXPECT_EQ(Expand(row.text), row.expected == nullptr ? "(error)" : row.expected) << row.text;
 }
 
 TEST(ExpandEnv, ExpandsAsPromtailDoes) {
-  const Row kSame[] = {
+  const Expansion kSame[] = {
       {"", ""}, {"plain", "plain"}, {"$V", "$V"}, {"a $V b", "a $V b"}, {"${V}", "value"},
       {"a${V}b${V}c", "avaluebvaluec"}, {"${NOPE}", ""}, {"${E}", ""}, {"${1}", "one"}, {"${X_1}", "x1"},
       {"$${V}", "${V}"}, {"$$", "$"}, {"$$V", "$V"}, {"$$$V", "$$V"}, {"$$${V}", "$value"}, {"$", "$"}, {"a$", "a$"},
@@ -129,11 +129,11 @@ TEST(ExpandEnv, ExpandsAsPromtailDoes) {
       {"${V###}", "value"}, {"${HTTP%:*}", "http://host"}, {"${HTTP/:\\/\\//+}", "http+host:80/p?q=1"},
       {"${Q:-x}", "it's \"q\""},
   };
-  for (const Row& row : kSame) Check(row);
+  for (const Expansion& row : kSame) Check(row);
 }
 
 TEST(ExpandEnv, IsLenientWhereTheLibraryStumbles) {
-  const Row kRows[] = {
+  const Expansion kRows[] = {
       // The library breaks characters in two, ignores classes behind %, and panics at
       // lengths below nothing.
       {"${UML#?}", "\u00f6\u00fc"}, {"${UML%?}", "\u00e4\u00f6"}, {"${S%[c]}", "aXbX"},
@@ -145,7 +145,7 @@ TEST(ExpandEnv, IsLenientWhereTheLibraryStumbles) {
       // It takes letters of all alphabets as names.
       {"${\u00e4}", nullptr},
   };
-  for (const Row& row : kRows) Check(row);
+  for (const Expansion& row : kRows) Check(row);
 }
 
 TEST(ExpandEnv, ErrorsNameThePlaceAndTheText) {

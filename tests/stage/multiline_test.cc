@@ -13,14 +13,14 @@ using std::chrono::minutes;
 using std::chrono::seconds;
 using testing::HasSubstr;
 
-struct Case {
+struct Story {
   const char* name;
   const char* options;
   std::vector<std::string> lines;  // one a second, from 1 s on
   std::vector<std::string> blocks;  // `time "line"`, those of the end included
 };
 
-class Joins : public testing::TestWithParam<Case> {};
+class Joins : public testing::TestWithParam<Story> {};
 
 TEST_P(Joins, AsPromtailDoes) {
   StageHarness run(std::string("- multiline: ") + GetParam().options + "\n");
@@ -44,21 +44,21 @@ TEST_P(Joins, AsPromtailDoes) {
 INSTANTIATE_TEST_SUITE_P(
     Stage, Joins,
     testing::Values(
-        Case{"blocks", "{firstline: '^S', max_wait_time: 3s}", {"pre", "S1", " a", " b", "S2", "S3", "", " c"},
+        Story{"blocks", "{firstline: '^S', max_wait_time: 3s}", {"pre", "S1", " a", " b", "S2", "S3", "", " c"},
              {"1 \"pre\"", "2 \"S1\\n a\\n b\"", "5 \"S2\"", "6 \"S3\\n\\n c\""}},
-        Case{"max_lines", "{firstline: '^S', max_lines: 2}", {"S1", "a", "b", "c", "d", "S2"},
+        Story{"max_lines", "{firstline: '^S', max_lines: 2}", {"S1", "a", "b", "c", "d", "S2"},
              {"1 \"S1\\na\"", "1 \"b\\nc\"", "1 \"d\"", "6 \"S2\""}},
-        Case{"blank_lines_after_a_cut", "{firstline: '^S', max_lines: 2}", {"S1", "a", "", "c", "d", "S2", "", "", "x"},
+        Story{"blank_lines_after_a_cut", "{firstline: '^S', max_lines: 2}", {"S1", "a", "", "c", "d", "S2", "", "", "x"},
              {"1 \"S1\\na\"", "1 \"c\"", "1 \"d\"", "6 \"S2\\n\"", "6 \"x\""}},
-        Case{"blank_first_lines", "{firstline: '^$'}", {"p", "", "a", "", "", "b"}, {"1 \"p\"", "2 \"a\"", "5 \"b\""}},
-        Case{"blank_first_lines_count", "{firstline: '^$', max_lines: 3}", {"", "", "a", "b", "c", "d"},
+        Story{"blank_first_lines", "{firstline: '^$'}", {"p", "", "a", "", "", "b"}, {"1 \"p\"", "2 \"a\"", "5 \"b\""}},
+        Story{"blank_first_lines_count", "{firstline: '^$', max_lines: 3}", {"", "", "a", "b", "c", "d"},
              {"2 \"a\"", "2 \"b\\nc\\nd\""}},
-        Case{"max_lines_one", "{firstline: '^S', max_lines: 1}", {"S1", "a", "S2"}, {"1 \"S1\"", "1 \"a\"", "3 \"S2\""}},
-        Case{"no_max_lines", "{firstline: '^S', max_lines: 0}", {"S1", "a", "S2"}, {"1 \"S1\\na\"", "3 \"S2\""}},
-        Case{"unanchored", "{firstline: S}", {"aS", "b", "bS"}, {"1 \"aS\\nb\"", "3 \"bS\""}},
-        Case{"number_for_text", "{firstline: 5}", {"x", "5", "6"}, {"1 \"x\"", "2 \"5\\n6\""}},
-        Case{"everything_is_first", "{firstline: '', max_lines: '3'}", {"x", "y"}, {"1 \"x\"", "2 \"y\""}},
-        Case{"only_passing", "{firstline: '^S'}", {"a", "", "b"}, {"1 \"a\"", "2 \"\"", "3 \"b\""}}),
+        Story{"max_lines_one", "{firstline: '^S', max_lines: 1}", {"S1", "a", "S2"}, {"1 \"S1\"", "1 \"a\"", "3 \"S2\""}},
+        Story{"no_max_lines", "{firstline: '^S', max_lines: 0}", {"S1", "a", "S2"}, {"1 \"S1\\na\"", "3 \"S2\""}},
+        Story{"unanchored", "{firstline: S}", {"aS", "b", "bS"}, {"1 \"aS\\nb\"", "3 \"bS\""}},
+        Story{"number_for_text", "{firstline: 5}", {"x", "5", "6"}, {"1 \"x\"", "2 \"5\\n6\""}},
+        Story{"everything_is_first", "{firstline: '', max_lines: '3'}", {"x", "y"}, {"1 \"x\"", "2 \"y\""}},
+        Story{"only_passing", "{firstline: '^S'}", {"a", "", "b"}, {"1 \"a\"", "2 \"\"", "3 \"b\""}}),
     [](const auto& c) { return c.param.name; });
 
 TEST(MultilineStage, DefaultsTo128Lines) {

@@ -10,17 +10,17 @@ namespace {
 
 using testing::HasSubstr;
 
-struct Case {
+struct Replacement {
   const char* options;
   const char* line;
   const char* expected;   // the line afterwards
   const char* extracted;  // the extracted map, beside the label job="x"
 };
 
-class Replaces : public testing::TestWithParam<Case> {};
+class Replaces : public testing::TestWithParam<Replacement> {};
 
 TEST_P(Replaces, AsPromtailDoes) {
-  const Case& c = GetParam();
+  const Replacement& c = GetParam();
   StageHarness run(std::string("- replace: ") + c.options + "\n", {{"job", "x"}});
   ASSERT_EQ(run.problems(), "");
   run.ShowExtracted();
@@ -31,36 +31,36 @@ TEST_P(Replaces, AsPromtailDoes) {
 INSTANTIATE_TEST_SUITE_P(
     Stage, Replaces,
     testing::Values(
-        Case{R"({expression: 'password=(\S+)', replace: '****'})", "user=a password=secret x password=b",
+        Replacement{R"({expression: 'password=(\S+)', replace: '****'})", "user=a password=secret x password=b",
              "user=a password=**** x password=****", "job=\"x\""},
-        Case{R"({expression: 'password=(\S+)', replace: '****'})", "password=", "password=", "job=\"x\""},
-        Case{R"({expression: '(?P<ip>\d+\.\d+) (?P<u>\w+)', replace: '{{ .Value | ToUpper }}-{{ .missing }}-{{ .job }}'})",
+        Replacement{R"({expression: 'password=(\S+)', replace: '****'})", "password=", "password=", "job=\"x\""},
+        Replacement{R"({expression: '(?P<ip>\d+\.\d+) (?P<u>\w+)', replace: '{{ .Value | ToUpper }}-{{ .missing }}-{{ .job }}'})",
              "1.2 bob 3.4 al", "1.2-<no value>-x BOB-<no value>-x 3.4-<no value>-x AL-<no value>-x",
              "ip=\"1.2-<no value>-x\", job=\"x\", u=\"BOB-<no value>-x\""},
-        Case{"{expression: '(a(b)c)(d)?', replace: '<{{ .Value }}>'}", "xabcd abc", "x<abc><d> <abc>", "job=\"x\""},
-        Case{"{expression: '(x*)', replace: '-'}", "axxb", "-a-b-", "job=\"x\""},
-        Case{"{expression: '(x*)', replace: '-'}", "", "-", "job=\"x\""},
-        Case{"{expression: '(x*)', replace: '-'}", "é", "-é-", "job=\"x\""},
-        Case{"{expression: 'abc', replace: '-'}", "abc", "abc", "job=\"x\""},
-        Case{"{expression: '(x)', replace: '-', source: job}", "axxb", "axxb", "job=\"-\""},
-        Case{R"({expression: '(?P<g>a)|(?P<h>b)', replace: '{{ if eq .Value "a" }}1{{ else }}2{{ end }}'})", "ba", "21",
+        Replacement{"{expression: '(a(b)c)(d)?', replace: '<{{ .Value }}>'}", "xabcd abc", "x<abc><d> <abc>", "job=\"x\""},
+        Replacement{"{expression: '(x*)', replace: '-'}", "axxb", "-a-b-", "job=\"x\""},
+        Replacement{"{expression: '(x*)', replace: '-'}", "", "-", "job=\"x\""},
+        Replacement{"{expression: '(x*)', replace: '-'}", "é", "-é-", "job=\"x\""},
+        Replacement{"{expression: 'abc', replace: '-'}", "abc", "abc", "job=\"x\""},
+        Replacement{"{expression: '(x)', replace: '-', source: job}", "axxb", "axxb", "job=\"-\""},
+        Replacement{R"({expression: '(?P<g>a)|(?P<h>b)', replace: '{{ if eq .Value "a" }}1{{ else }}2{{ end }}'})", "ba", "21",
              "h=\"2\", job=\"x\""},
-        Case{"{expression: '(?P<g>a*)b(?P<h>c*)', replace: '[{{ .Value }}]'}", "b bc ab", "[]b[] []b[c] [a]b[]",
+        Replacement{"{expression: '(?P<g>a*)b(?P<h>c*)', replace: '[{{ .Value }}]'}", "b bc ab", "[]b[] []b[c] [a]b[]",
              "g=\"[]\", h=\"[]\", job=\"x\""},
-        Case{"{expression: '(a)', replace: '{{ .x | ToUpper }}'}", "ab", "ab", "job=\"x\""},
-        Case{"{expression: '(a)'}", "aba", "b", "job=\"x\""},
-        Case{"{expression: '(?:(a)|(b))*', replace: '<{{ .Value }}>'}", "abab c", "ab<a><b> c", "job=\"x\""},
-        Case{R"({expression: '(?P<x>\w+)=(?P<y>\w+)', replace: '{{ .Value }}{{ .job }}{{ .Entry }}{{ len . }}'})",
+        Replacement{"{expression: '(a)', replace: '{{ .x | ToUpper }}'}", "ab", "ab", "job=\"x\""},
+        Replacement{"{expression: '(a)'}", "aba", "b", "job=\"x\""},
+        Replacement{"{expression: '(?:(a)|(b))*', replace: '<{{ .Value }}>'}", "abab c", "ab<a><b> c", "job=\"x\""},
+        Replacement{R"({expression: '(?P<x>\w+)=(?P<y>\w+)', replace: '{{ .Value }}{{ .job }}{{ .Entry }}{{ len . }}'})",
              "k=v a=b", "kx<no value>2=vx<no value>2 ax<no value>2=bx<no value>2",
              "job=\"x\", x=\"kx<no value>2\", y=\"vx<no value>2\""},
-        Case{"{expression: '(?P<a>.)(?P<a>.)', replace: '[{{ .Value }}]'}", "ab cd", "[a][b][ ][c]d",
+        Replacement{"{expression: '(?P<a>.)(?P<a>.)', replace: '[{{ .Value }}]'}", "ab cd", "[a][b][ ][c]d",
              "a=\"[b]\", job=\"x\""},
-        Case{R"({expression: '(\b)', replace: '|'})", "ab cd", "|ab| |cd|", "job=\"x\""},
-        Case{"{expression: '(?P<a>x)?(?P<b>y)', replace: '{{ .Value }}!'}", "y xy", "y! x!y!", "b=\"y!\", job=\"x\""},
-        Case{"{expression: '(?P<a>x?)(?P<b>y)', replace: '{{ .Value }}!'}", "y xy", "!y! x!y!",
+        Replacement{R"({expression: '(\b)', replace: '|'})", "ab cd", "|ab| |cd|", "job=\"x\""},
+        Replacement{"{expression: '(?P<a>x)?(?P<b>y)', replace: '{{ .Value }}!'}", "y xy", "y! x!y!", "b=\"y!\", job=\"x\""},
+        Replacement{"{expression: '(?P<a>x?)(?P<b>y)', replace: '{{ .Value }}!'}", "y xy", "!y! x!y!",
              "a=\"!\", b=\"y!\", job=\"x\""},
-        Case{"{expression: 'a(b(c))d', replace: '<{{ .Value }}>'}", "abcd abcd", "a<bc>d a<bc>d", "job=\"x\""},
-        Case{"{expression: '(.)', replace: x}", "a\xff" "b", "xxx", "job=\"x\""}));
+        Replacement{"{expression: 'a(b(c))d', replace: '<{{ .Value }}>'}", "abcd abcd", "a<bc>d a<bc>d", "job=\"x\""},
+        Replacement{"{expression: '(.)', replace: x}", "a\xff" "b", "xxx", "job=\"x\""}));
 
 TEST(ReplaceStage, ReadsNumbersAndSkipsNulls) {
   StageHarness run("- json: {expressions: {num: }}\n- replace: {expression: '(1)', source: num, replace: '7'}\n"

@@ -14,6 +14,9 @@ namespace agent::cli {
 
 using Words = std::vector<std::string>;
 
+// The exit code of a command line that cannot be understood.
+constexpr int kUsageError = 2;
+
 struct Command {
   const char* name;
   const char* arguments;  // for the usage line

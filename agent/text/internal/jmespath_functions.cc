@@ -361,7 +361,7 @@ struct Function {
   bool variadic = false;
 };
 
-constexpr Function kFunctions[] = {
+constexpr Function kJmespathFunctions[] = {
     {"abs", Abs, 1, {kNumber}},
     {"avg", Avg, 1, {kNumbers}},
     {"ceil", Ceil, 1, {kNumber}},
@@ -391,9 +391,9 @@ constexpr Function kFunctions[] = {
 };
 
 const Function* FindFunction(std::string_view name) {
-  const Function* const end = std::end(kFunctions);
+  const Function* const end = std::end(kJmespathFunctions);
   const Function* const found = std::find_if(
-      std::begin(kFunctions), end, [name](const Function& function) { return function.name == name; });
+      std::begin(kJmespathFunctions), end, [name](const Function& function) { return function.name == name; });
   return found == end ? nullptr : found;
 }
 

@@ -218,7 +218,7 @@ Value Ge(Run& run, Args args) {
   return Value::Bool(!less.flag);
 }
 
-constexpr Function kFunctions[] = {
+constexpr Function kGoFunctions[] = {
     {"and", "v*", nullptr},  // the interpreter's own: they stop early
     {"or", "v*", nullptr},
     {"not", "v", Not},
@@ -241,6 +241,6 @@ constexpr Function kFunctions[] = {
 
 }  // namespace
 
-std::span<const Function> GoFunctions() { return kFunctions; }
+std::span<const Function> GoFunctions() { return kGoFunctions; }
 
 }  // namespace agent::text::tmpl

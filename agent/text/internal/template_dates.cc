@@ -116,7 +116,7 @@ Value ToDate(Run& run, Args args) {
 
 Value UnixEpoch(Run& run, Args args) { return run.Text(std::to_string(absl::ToUnixSeconds(args[0].time->time))); }
 
-constexpr Function kFunctions[] = {
+constexpr Function kDateFunctions[] = {
     {"now", "", Now},
     {"date", "sa", Date},
     {"dateInZone", "sas", DateInZone},
@@ -216,7 +216,7 @@ constexpr Function kDurationMethods[] = {
 
 }  // namespace
 
-std::span<const Function> DateFunctions() { return kFunctions; }
+std::span<const Function> DateFunctions() { return kDateFunctions; }
 std::span<const Function> TimeMethods() { return kTimeMethods; }
 std::span<const Function> DurationMethods() { return kDurationMethods; }
 

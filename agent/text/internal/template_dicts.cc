@@ -8,7 +8,7 @@
 namespace agent::text::tmpl {
 namespace {
 
-constexpr int kMaxDepth = 64;
+constexpr int kMaxDictDepth = 64;
 
 Value Dict(Run& run, Args args) {
   Map* map = run.NewMap();
@@ -78,7 +78,7 @@ Value Omit(Run& run, Args args) { return Filtered(run, args, false); }
 bool IsDict(const Value& value) { return value.kind == Kind::kMap && value.map->elem == Elem::kAny; }
 
 void MergeInto(Run& run, Map& to, Map& from, bool overwrite, int depth) {
-  if (depth > kMaxDepth) {
+  if (depth > kMaxDictDepth) {
     run.Fail("merge goes too deep");
     return;
   }
@@ -120,7 +120,7 @@ Value Dig(Run& run, Args args) {
 }
 
 Value Copy(Run& run, const Value& value, int depth) {
-  if (depth > kMaxDepth) return run.Fail("deepCopy goes too deep");
+  if (depth > kMaxDictDepth) return run.Fail("deepCopy goes too deep");
   if (!run.Charge()) return {};
   if (value.kind == Kind::kList) {
     ValueBuffer items(run);
@@ -144,7 +144,7 @@ Value DeepCopy(Run& run, Args args) {
   return Copy(run, args[0], 0);
 }
 
-constexpr Function kFunctions[] = {
+constexpr Function kDictFunctions[] = {
     {"dict", "a*", Dict},
     {"get", "ms", Get},
     {"hasKey", "ms", HasKey},
@@ -166,6 +166,6 @@ constexpr Function kFunctions[] = {
 
 }  // namespace
 
-std::span<const Function> DictFunctions() { return kFunctions; }
+std::span<const Function> DictFunctions() { return kDictFunctions; }
 
 }  // namespace agent::text::tmpl

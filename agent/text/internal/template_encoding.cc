@@ -139,7 +139,7 @@ Value DecodeBase32(Run& run, Args args) {
 Value EncodeBase64(Run& run, Args args) { return Encode(run, args[0].text, kBase64, 6, 4); }
 Value EncodeBase32(Run& run, Args args) { return Encode(run, args[0].text, kBase32, 5, 8); }
 
-constexpr Function kFunctions[] = {
+constexpr Function kEncodingFunctions[] = {
     {"b64enc", "s", EncodeBase64},
     {"b64dec", "s", DecodeBase64},
     {"b32enc", "s", EncodeBase32},
@@ -148,6 +148,6 @@ constexpr Function kFunctions[] = {
 
 }  // namespace
 
-std::span<const Function> EncodingFunctions() { return kFunctions; }
+std::span<const Function> EncodingFunctions() { return kEncodingFunctions; }
 
 }  // namespace agent::text::tmpl

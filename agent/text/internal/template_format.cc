@@ -12,7 +12,7 @@
 namespace agent::text::tmpl {
 namespace {
 
-constexpr int kMaxDepth = 100;
+constexpr int kMaxFormatDepth = 100;
 
 void AppendHexText(std::string& out, std::string_view text, const Spec& spec) {
   const char* digits = spec.verb == 'X' ? "0123456789ABCDEF" : "0123456789abcdef";
@@ -301,7 +301,7 @@ bool Formatter::Named(const Value& value) {
 }
 
 void Formatter::One(const Value& value) {
-  if (depth_ > kMaxDepth) {
+  if (depth_ > kMaxFormatDepth) {
     run_.Fail("a value is nested too deeply to be printed");
     return;
   }

@@ -70,13 +70,13 @@ Value Adler32Sum(Run& run, Args args) {
   return run.Text(std::to_string((b << 16) | a));
 }
 
-constexpr Function kFunctions[] = {
+constexpr Function kHashFunctions[] = {
     {"Hash", "ss", Sha3WithSalt},    {"Sha2Hash", "ss", Sha2WithSalt}, {"sha1sum", "s", Sha1Sum},
     {"sha256sum", "s", Sha256Sum},   {"sha512sum", "s", Sha512Sum},    {"adler32sum", "s", Adler32Sum},
 };
 
 }  // namespace
 
-std::span<const Function> HashFunctions() { return kFunctions; }
+std::span<const Function> HashFunctions() { return kHashFunctions; }
 
 }  // namespace agent::text::tmpl

@@ -11,7 +11,7 @@
 namespace agent::text::tmpl {
 namespace {
 
-constexpr int kMaxDepth = 100;
+constexpr int kMaxJsonDepth = 100;
 
 class Writer {
  public:
@@ -19,7 +19,7 @@ class Writer {
       : run_(run), out_(out), escape_html_(escape_html), pretty_(pretty) {}
 
   bool Write(const Value& value, int depth) {
-    if (depth > kMaxDepth) {
+    if (depth > kMaxJsonDepth) {
       run_.Fail("a value is nested too deeply for JSON");
       return false;
     }
@@ -178,7 +178,7 @@ class Reader {
   }
 
   bool ReadValue(Value& out, int depth) {
-    if (depth > kMaxDepth || !run_.Charge()) return false;
+    if (depth > kMaxJsonDepth || !run_.Charge()) return false;
     SkipSpaces();
     if (at_ == text_.size()) return false;
     switch (text_[at_]) {
@@ -328,7 +328,7 @@ Value ToRawJson(Run& run, Args args) { return Written(run, args[0], false, false
 Value ToPrettyJson(Run& run, Args args) { return Written(run, args[0], true, true, false); }
 Value MustToPrettyJson(Run& run, Args args) { return Written(run, args[0], true, true, true); }
 
-constexpr Function kFunctions[] = {
+constexpr Function kJsonFunctions[] = {
     {"fromJson", "s", FromJson},         {"mustFromJson", "s", MustFromJson},
     {"toJson", "a", ToJson},             {"mustToJson", "a", MustToJson},
     {"toRawJson", "a", ToRawJson},       {"mustToRawJson", "a", ToRawJson},
@@ -341,6 +341,6 @@ bool WriteJson(Run& run, std::string& out, const Value& value, bool escape_html)
   return Writer(run, out, escape_html, false).Write(value, 0);
 }
 
-std::span<const Function> JsonFunctions() { return kFunctions; }
+std::span<const Function> JsonFunctions() { return kJsonFunctions; }
 
 }  // namespace agent::text::tmpl

@@ -239,7 +239,7 @@ Value ToDecimal(Run& run, Args args) {
   return Value::Int64(end == digits.data() + digits.size() && error == std::errc() ? number : 0);
 }
 
-constexpr Function kFunctions[] = {
+constexpr Function kMathFunctions[] = {
     {"add", "a*", Add},       {"add1", "a", Add1},       {"sub", "aa", Sub},       {"mul", "aa*", Mul},
     {"div", "aa", Div},       {"mod", "aa", Mod},        {"max", "aa*", Max},      {"biggest", "aa*", Max},
     {"min", "aa*", Min},      {"maxf", "aa*", MaxFloat}, {"minf", "aa*", MinFloat}, {"ceil", "a", Ceil},
@@ -289,6 +289,6 @@ double ToFloat64(const Value& value) {
   }
 }
 
-std::span<const Function> MathFunctions() { return kFunctions; }
+std::span<const Function> MathFunctions() { return kMathFunctions; }
 
 }  // namespace agent::text::tmpl

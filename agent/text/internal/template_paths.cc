@@ -64,13 +64,13 @@ Value Ext(Run& /*run*/, Args args) {
 
 Value IsAbs(Run& /*run*/, Args args) { return Value::Bool(args[0].text.starts_with('/')); }
 
-constexpr Function kFunctions[] = {
+constexpr Function kPathFunctions[] = {
     {"base", "s", Base},   {"dir", "s", Dir},     {"clean", "s", Clean},   {"ext", "s", Ext},   {"isAbs", "s", IsAbs},
     {"osBase", "s", Base}, {"osDir", "s", Dir},   {"osClean", "s", Clean}, {"osExt", "s", Ext}, {"osIsAbs", "s", IsAbs},
 };
 
 }  // namespace
 
-std::span<const Function> PathFunctions() { return kFunctions; }
+std::span<const Function> PathFunctions() { return kPathFunctions; }
 
 }  // namespace agent::text::tmpl

@@ -66,7 +66,7 @@ Value Uuid(Run& run, Args /*args*/) {
   return Value::String({to, kShape.size()});
 }
 
-constexpr Function kFunctions[] = {
+constexpr Function kRandomFunctions[] = {
     {"randAlpha", "i", Alpha},     {"randAlphaNum", "i", AlphaNum}, {"randNumeric", "i", Numeric},
     {"randAscii", "i", Ascii},     {"randInt", "ii", RandInt},      {"randBytes", "i", RandBytes},
     {"shuffle", "s", Shuffle},     {"uuidv4", "", Uuid},
@@ -74,6 +74,6 @@ constexpr Function kFunctions[] = {
 
 }  // namespace
 
-std::span<const Function> RandomFunctions() { return kFunctions; }
+std::span<const Function> RandomFunctions() { return kRandomFunctions; }
 
 }  // namespace agent::text::tmpl

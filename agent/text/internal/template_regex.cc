@@ -176,7 +176,7 @@ Value QuoteMeta(Run& run, Args args) {
   return run.Text(*out);
 }
 
-constexpr Function kFunctions[] = {
+constexpr Function kRegexFunctions[] = {
     {"regexReplaceAll", "sss", ReplaceAll},
     {"mustRegexReplaceAll", "sss", ReplaceAll},
     {"regexReplaceAllLiteral", "sss", ReplaceAllLiteral},
@@ -194,6 +194,6 @@ constexpr Function kFunctions[] = {
 
 }  // namespace
 
-std::span<const Function> RegexFunctions() { return kFunctions; }
+std::span<const Function> RegexFunctions() { return kRegexFunctions; }
 
 }  // namespace agent::text::tmpl

@@ -240,13 +240,13 @@ Value UrlJoin(Run& run, Args args) {
   return run.Text(*out);
 }
 
-constexpr Function kFunctions[] = {
+constexpr Function kUrlFunctions[] = {
     {"urlParse", "s", UrlParse},
     {"urlJoin", "m", UrlJoin},
 };
 
 }  // namespace
 
-std::span<const Function> UrlFunctions() { return kFunctions; }
+std::span<const Function> UrlFunctions() { return kUrlFunctions; }
 
 }  // namespace agent::text::tmpl

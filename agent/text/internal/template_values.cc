@@ -102,7 +102,7 @@ Value ExpandEnv(Run& run, Args args) {
   return run.Text(*out);
 }
 
-constexpr Function kFunctions[] = {
+constexpr Function kValueFunctions[] = {
     {"default", "aa*", Default},
     {"empty", "a", Empty},
     {"coalesce", "a*", Coalesce},
@@ -191,6 +191,6 @@ std::string_view ToText(Run& run, const Value& value) {
   return run.Keep(*text);
 }
 
-std::span<const Function> ValueFunctions() { return kFunctions; }
+std::span<const Function> ValueFunctions() { return kValueFunctions; }
 
 }  // namespace agent::text::tmpl

@@ -277,7 +277,7 @@ Value Semver(Run& run, Args args) {
   return Value::Of(run.scratch().arena.New<Version>(version));
 }
 
-constexpr Function kFunctions[] = {
+constexpr Function kVersionFunctions[] = {
     {"semver", "s", Semver},
     {"semverCompare", "ss", SemverCompare},
 };
@@ -317,7 +317,7 @@ void AppendVersion(std::string& out, const Version& version) {
   if (!version.metadata.empty()) out.append("+").append(version.metadata);
 }
 
-std::span<const Function> VersionFunctions() { return kFunctions; }
+std::span<const Function> VersionFunctions() { return kVersionFunctions; }
 std::span<const Function> VersionMethods() { return kMethods; }
 
 }  // namespace agent::text::tmpl

@@ -263,7 +263,7 @@ Value WrapLines(Run& run, std::string_view text, int64_t width, std::string_view
 Value Wrap(Run& run, Args args) { return WrapLines(run, args[1].text, args[0].integer, "\n", false); }
 Value WrapWith(Run& run, Args args) { return WrapLines(run, args[2].text, args[0].integer, args[1].text, true); }
 
-constexpr Function kFunctions[] = {
+constexpr Function kWordFunctions[] = {
     {"title", "s", Title},           {"untitle", "s", Untitle},     {"swapcase", "s", Swapcase},
     {"initials", "s", Initials},     {"snakecase", "s", Snakecase}, {"kebabcase", "s", Kebabcase},
     {"camelcase", "s", Camelcase},   {"abbrev", "is", Abbrev},      {"abbrevboth", "iis", AbbrevBoth},
@@ -272,6 +272,6 @@ constexpr Function kFunctions[] = {
 
 }  // namespace
 
-std::span<const Function> WordFunctions() { return kFunctions; }
+std::span<const Function> WordFunctions() { return kWordFunctions; }
 
 }  // namespace agent::text::tmpl
