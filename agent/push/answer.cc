@@ -207,7 +207,7 @@ void Deliverer::RateLimited(Track& track, const Outcome& outcome) {
   }
   Part& part = track.parts.front();
   if (++part.limited % kSplitAfterLimits == 0 && part.entries > 1) {
-    if (std::optional<PushRequest> request = DecodeBody(part.body)) {
+    if (std::optional<PushRequest> request = DecodeBody(part.body.view())) {
       auto [front, back] = Halve(std::move(*request));
       std::vector<PushRequest> halves;
       halves.push_back(std::move(front));

@@ -28,7 +28,7 @@ Part Deliverer::MakePart(const Part& from, const PushRequest& request) {
 }
 
 std::optional<PushRequest> Deliverer::Decode(Track& track) {
-  std::optional<PushRequest> request = DecodeBody(track.parts.front().body);
+  std::optional<PushRequest> request = DecodeBody(track.parts.front().body.view());
   if (!request) {
     LogError("a batch of ours cannot be decoded; it is dropped", {{"url", track.sequence.tenant.client.status.url}});
     RefuseWhole(track, "ingester_error", "undecodable", "the batch is damaged");
@@ -56,6 +56,23 @@ void Deliverer::Finish(Part part) {
 
 namespace {
 
+// Refusals of one reason and stream are one; those of `more` differ from each other.
+void Remember(Job& job, std::vector<Refusal> more) {
+  const auto before = static_cast<std::ptrdiff_t>(job.refused.size());
+  for (Refusal& refusal : more) {
+    const auto end = job.refused.begin() + before;
+    const auto known = std::find_if(job.refused.begin(), end, [&](const Refusal& each) {
+      return each.reason == refusal.reason && each.stream == refusal.stream;
+    });
+    if (known == end) {
+      job.refused.push_back(std::move(refusal));
+      continue;
+    }
+    known->entries += refusal.entries;
+    known->bytes += refusal.bytes;
+  }
+}
+
 // What is left of a batch becomes its body again, as it was or without what Loki has
 // taken or refused.
 void PutBack(Job& job) {
@@ -64,7 +81,7 @@ void PutBack(Job& job) {
   if (job.left.size() > 1) {
     PushRequest rest;
     for (const Part* part : job.left) {
-      if (const std::optional<PushRequest> request = DecodeBody(part->body)) rest.MergeFrom(*request);
+      if (const std::optional<PushRequest> request = DecodeBody(part->body.view())) rest.MergeFrom(*request);
     }
     whole = EncodeBody(rest);
   }
@@ -103,31 +120,33 @@ void Deliverer::CountRefusal(Job& job, Tenant& tenant, const char* promtail_reas
                              uint64_t dropped_bytes) {
   tenant.metrics.Dropped(promtail_reason, refusal.entries, dropped_bytes);
   tenant.client.metrics->Refused(refusal.reason, refusal.entries, refusal.bytes);
+  LogRefusal(tenant, refusal, 1);
+  std::vector<Refusal> one;
+  one.push_back(std::move(refusal));
+  Remember(job, std::move(one));
+}
+
+void Deliverer::LogRefusal(const Tenant& tenant, const Refusal& refusal, size_t streams) {
   LogWarn("log lines are not stored", {{"url", tenant.client.status.url},
                                        {"tenant", tenant.name},
                                        {"reason", refusal.reason},
                                        {"stream", refusal.stream},
+                                       {"streams", streams},
                                        {"lines", refusal.entries},
                                        {"detail", refusal.detail}});
-  for (Refusal& known : job.refused) {
-    if (known.reason != refusal.reason || known.stream != refusal.stream) continue;
-    known.entries += refusal.entries;
-    known.bytes += refusal.bytes;
-    return;
-  }
-  job.refused.push_back(std::move(refusal));
 }
 
+// Counted and logged once, and remembered stream by stream: each is some pod's loss.
 void Deliverer::RefuseWhole(Track& track, const char* promtail_reason, const char* reason, const std::string& detail) {
   Part part = std::move(track.parts.front());
   track.parts.pop_front();
-  Refusal refusal;
-  refusal.reason = reason;
-  refusal.stream = part.stream;
-  refusal.detail = detail;
-  refusal.entries = part.entries;
-  refusal.bytes = part.line_bytes;
-  CountRefusal(*part.job, track.sequence.tenant, promtail_reason, std::move(refusal), part.body.size);
+  Tenant& tenant = track.sequence.tenant;
+  const Refusal whole{reason, part.stream, detail, part.entries, part.line_bytes};
+  tenant.metrics.Dropped(promtail_reason, whole.entries, part.body.size);
+  tenant.client.metrics->Refused(whole.reason, whole.entries, whole.bytes);
+  std::vector<Refusal> each = part.stream.empty() ? RefuseEachStream(part.body.view(), whole) : std::vector{whole};
+  LogRefusal(tenant, whole, each.size());
+  Remember(*part.job, std::move(each));
   Finish(std::move(part));
 }
 
@@ -155,7 +174,7 @@ void Deliverer::PutAside(Sequence& sequence, std::vector<Part> parts) {
       add(std::move(later));
       continue;
     }
-    if (later.streams != 1) request = DecodeBody(later.body);
+    if (later.streams != 1) request = DecodeBody(later.body.view());
     PushRequest others;
     uint32_t taken = 0;
     if (request) {

@@ -9,6 +9,7 @@
 
 #include "agent/core/check.h"
 #include "agent/push/internal/label_text.h"
+#include "agent/push/push.h"
 
 namespace agent::push {
 namespace {
@@ -157,12 +158,12 @@ class Attribution {
 
 }  // namespace
 
-std::optional<PushRequest> DecodeBody(const Body& body) {
+std::optional<PushRequest> DecodeBody(std::string_view body) {
   size_t size = 0;
-  if (!snappy::GetUncompressedLength(body.data.get(), body.size, &size) || size > kLargestRequest) return std::nullopt;
+  if (!snappy::GetUncompressedLength(body.data(), body.size(), &size) || size > kLargestRequest) return std::nullopt;
   std::string raw(size, '\0');
   PushRequest request;
-  if (!snappy::RawUncompress(body.data.get(), body.size, raw.data()) || !request.ParseFromString(raw)) {
+  if (!snappy::RawUncompress(body.data(), body.size(), raw.data()) || !request.ParseFromString(raw)) {
     return std::nullopt;
   }
   return request;
@@ -231,6 +232,21 @@ int FindStream(const PushRequest& request, const LabelMap& theirs) {
     if (ours && MeansStream(theirs, ours->labels)) return i;
   }
   return -1;
+}
+
+std::vector<Refusal> RefuseEachStream(std::string_view body, const Refusal& whole) {
+  const std::optional<PushRequest> request = DecodeBody(body);
+  if (!request || request->streams_size() == 0) return {whole};
+  std::vector<Refusal> out;
+  for (const Stream& stream : request->streams()) {
+    Refusal& refusal = out.emplace_back();
+    refusal.reason = whole.reason;
+    refusal.stream = stream.labels();
+    refusal.detail = whole.detail;
+    refusal.entries = static_cast<uint64_t>(stream.entries_size());
+    refusal.bytes = BytesOf(stream);
+  }
+  return out;
 }
 
 std::vector<Refusal> Attribute(const PushRequest& request, const LokiError& error, uint64_t& entries) {

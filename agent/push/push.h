@@ -25,6 +25,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "agent/core/time.h"
@@ -49,6 +50,10 @@ struct ClientStatus {
   uint64_t held_streams = 0;     // streams that are retried alone
   Duration backoff{};            // the longest wait that is running; 0 = none
 };
+
+// A batch that is given up as a whole, stream by stream, so that each pod's loss is its own;
+// `whole` alone if its body cannot be read.
+std::vector<Refusal> RefuseEachStream(std::string_view body, const Refusal& whole);
 
 class Pusher final : public PushSink {
  public:

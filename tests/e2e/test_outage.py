@@ -159,6 +159,29 @@ def test_lines_that_loki_refuses_for_good_are_marked_and_markers_never(tmp_path)
         assert sink.stats()["entries"] == 2
 
 
+def test_a_batch_of_several_pods_that_is_given_up_whole_is_marked_in_each(tmp_path):
+    pods = Pods(tmp_path / "pods")
+    for number in range(3):
+        pods.write(pods.file(f"lost-{number}"), *["gone"] * (number + 1))
+    port = free_ports(1)[0]
+    client = "    backoff_config: {min_period: 20ms, max_period: 50ms, max_retries: 2}\n"
+    with Sink("--keep-lines=10") as sink:
+        sink.control(status=500, count=2)
+        config = with_server(pod_config(sink.push_url, pods.root, client=client,
+                                        extra="limits_config: {loss_marker: true}\n"), port)
+        with Agent(config, tmp_path / "a") as agent:
+            wait_for(lambda: sink.stats()["entries"] == 3, "three markers")
+            rows = json.loads(get(f"http://127.0.0.1:{port}/api/ledger"))["by_pod"]
+            assert metric(port, "sluice_lost_lines_total") == 6
+            assert agent.stop() == 0
+        assert sorted((row["id"].split("/")[-1], row["reason"], row["lines"], row["bytes"]) for row in rows) == [
+            (f"lost-{number}", "max_retries", number + 1, 4 * (number + 1)) for number in range(3)]
+        said = {stream["labels"]["pod"]: stream["last"][0]["line"] for stream in sink.streams()}
+        assert len(said) == 3 and all(stream["labels"]["sluice_marker"] == "loss" for stream in sink.streams())
+        assert said["lost-2"].startswith("sluice: 3 lines (12 bytes) of {")
+        assert said["lost-2"].endswith(" were refused for good (max_retries)"), said
+
+
 def test_shutdown_is_bounded_though_loki_hangs_and_loses_nothing(tmp_path):
     pods = Pods(tmp_path / "pods")
     path = pods.file("slow-1")

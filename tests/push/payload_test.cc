@@ -14,10 +14,7 @@ using ::testing::ElementsAre;
 using ::testing::SizeIs;
 
 PushRequest Request(const std::vector<PushedStream>& streams) {
-  const std::string bytes = test::EncodePush(streams);
-  std::shared_ptr<char[]> data(new char[bytes.size()]);
-  std::copy(bytes.begin(), bytes.end(), data.get());
-  return *DecodeBody({std::move(data), bytes.size()});
+  return *DecodeBody(test::EncodePush(streams));
 }
 
 // "labels: line line; ..." of a request.
@@ -33,7 +30,7 @@ std::string Text(const PushRequest& request) {
 
 TEST(Payload, EncodesWhatItHasDecoded) {
   const PushRequest request = Request({Stream("a", {"1", "2"}), Stream("b", {"3"})});
-  EXPECT_EQ(Text(*DecodeBody(EncodeBody(request))), "{app=\"a\"}: 1 2;{app=\"b\"}: 3;");
+  EXPECT_EQ(Text(*DecodeBody(EncodeBody(request).view())), "{app=\"a\"}: 1 2;{app=\"b\"}: 3;");
   const PayloadSize size = Measure(request);
   EXPECT_EQ(size.streams, 2u);
   EXPECT_EQ(size.entries, 3u);
@@ -41,12 +38,10 @@ TEST(Payload, EncodesWhatItHasDecoded) {
 }
 
 TEST(Payload, DamagedBytesAreNotDecoded) {
-  std::shared_ptr<char[]> data(new char[4]{'\x7f', 'x', 'y', 'z'});
-  EXPECT_FALSE(DecodeBody({data, 4}));
-  EXPECT_FALSE(DecodeBody({data, 0}));
+  EXPECT_FALSE(DecodeBody("\x7fxyz"));
+  EXPECT_FALSE(DecodeBody(""));
   // The length of a request that nobody would send.
-  std::shared_ptr<char[]> huge(new char[6]{'\xff', '\xff', '\xff', '\xff', '\x0f', '\0'});
-  EXPECT_FALSE(DecodeBody({huge, 6}));
+  EXPECT_FALSE(DecodeBody({"\xff\xff\xff\xff\x0f\0", 6}));
 }
 
 TEST(Payload, HalvesBetweenStreamsThenEntries) {
@@ -107,6 +102,23 @@ TEST(Payload, RefusalsAreAttributedOnce) {
   EXPECT_THAT(seen, ElementsAre("old {app=\"a\"} 1/2", "behind {app=\"a\"} 2/4", "labels {app=\"b\"} 1/4",
                                 "old {app=\"z\"} 3/0"));
   EXPECT_EQ(entries, 7u);
+}
+
+TEST(Payload, WhatIsGivenUpWholeIsEachStreamsOwnLoss) {
+  const Refusal whole{"max_retries", "", "no answer", 3, 8};
+  const std::string body = test::EncodePush({Stream("a", {"12", "345"}), Stream("b", {"678"})});
+  const std::vector<Refusal> each = RefuseEachStream(body, whole);
+  ASSERT_THAT(each, SizeIs(2));
+  EXPECT_EQ(each[0].stream, "{app=\"a\"}");
+  EXPECT_EQ(each[0].entries, 2u);
+  EXPECT_EQ(each[0].bytes, 5u);
+  EXPECT_EQ(each[1].stream, "{app=\"b\"}");
+  EXPECT_EQ(each[1].entries, 1u);
+  EXPECT_EQ(each[1].reason, "max_retries");
+  EXPECT_EQ(each[1].detail, "no answer");
+  // Damaged: the sum is all that is known.
+  ASSERT_THAT(RefuseEachStream("\x7fxyz", whole), SizeIs(1));
+  EXPECT_EQ(RefuseEachStream("\x7fxyz", whole)[0].entries, 3u);
 }
 
 TEST(PushBackoff, RetryAfter) {

@@ -166,12 +166,12 @@ TEST_F(Push, MaxRetriesIsHonouredWhereItIsSet) {
     const std::string tenant = request.Header("x-scope-orgid");
     return tenant == "slow" ? Answer(429, TenantRateText()) : Answer(500, "oops");
   });
-  Send({Stream("a", {"12345", "678"})}, {.tenant = "broken"});
+  Send({Stream("a", {"12345"}), Stream("b", {"678"})}, {.tenant = "broken"});
   ASSERT_TRUE(Finish());
   Send({Stream("a", {"1"})}, {.tenant = "slow"});
   ASSERT_TRUE(Finish());
   EXPECT_EQ(loki_.requests().size(), 6u);
-  EXPECT_THAT(Refusals(), ElementsAre("max_retries  2/8", "rate_limited  1/1"));
+  EXPECT_THAT(Refusals(), ElementsAre("max_retries {app=\"a\"} 1/5", "max_retries {app=\"b\"} 1/3", "rate_limited {app=\"a\"} 1/1"));
   EXPECT_FALSE(deliveries_[0].cancelled);
   const std::string host = "host=\"127.0.0.1:" + std::to_string(loki_.port()) + "\"";
   EXPECT_TRUE(Exposes("promtail_dropped_entries_total{" + host + ",reason=\"ingester_error\",tenant=\"broken\"} 2"));
@@ -186,7 +186,7 @@ TEST_F(Push, DropRateLimitedBatches) {
   Send({Stream("a", {"x"})});
   ASSERT_TRUE(Finish());
   EXPECT_EQ(loki_.requests().size(), 1u);
-  EXPECT_THAT(Refusals(), ElementsAre("rate_limited  1/1"));
+  EXPECT_THAT(Refusals(), ElementsAre("rate_limited {app=\"a\"} 1/1"));
 }
 
 TEST_F(Push, AnUnexpectedRefusalIsKeptUnlessOneAsksForPromtailsWay) {
@@ -254,14 +254,14 @@ TEST_F(Push, DropRefusedBatches) {
   Send({Stream("a", {"y", "z"})});
   ASSERT_TRUE(Finish());
   EXPECT_EQ(loki_.requests().size(), 2u);
-  EXPECT_THAT(Refusals(), ElementsAre("refused  1/1", "refused  2/2"));
+  EXPECT_THAT(Refusals(), ElementsAre("refused {app=\"a\"} 1/1", "refused {app=\"a\"} 2/2"));
 }
 
 TEST_F(Push, IngestionThatIsBlockedIsCountedAsRefused) {
   loki_.Script({Answer(260, "ingestion blocked for user fake until '2030-01-01T00:00:00Z' with status code '260'\n")});
   Send({Stream("a", {"x", "y"})});
   ASSERT_TRUE(Finish());
-  EXPECT_THAT(Refusals(), ElementsAre("ingestion_blocked  2/2"));
+  EXPECT_THAT(Refusals(), ElementsAre("ingestion_blocked {app=\"a\"} 2/2"));
   EXPECT_THAT(deliveries_[0].refused[0].detail, HasSubstr("until '2030-01-01"));
 }
 

@@ -66,11 +66,12 @@ Delivery Pushers::GivenBack(std::unique_ptr<PushBatch> batch, bool cancelled) {
   Delivery delivery;
   delivery.cancelled = cancelled;
   if (!cancelled) {
-    delivery.refused.push_back({.reason = "client_removed",
-                                .stream = {},
-                                .detail = "its client was taken out of the configuration before it took them",
-                                .entries = batch->entries,
-                                .bytes = batch->line_bytes});
+    const Refusal whole{.reason = "client_removed",
+                        .stream = {},
+                        .detail = "its client was taken out of the configuration before it took them",
+                        .entries = batch->entries,
+                        .bytes = batch->line_bytes};
+    delivery.refused = push::RefuseEachStream({batch->body.data.get(), batch->body.size}, whole);
   }
   delivery.batch = std::move(batch);
   return delivery;

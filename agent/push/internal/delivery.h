@@ -91,6 +91,7 @@ class Deliverer {
   void Finish(Part part);
   void RefuseWhole(Track& track, const char* promtail_reason, const char* reason, const std::string& detail);
   void CountRefusal(Job& job, Tenant& tenant, const char* promtail_reason, Refusal refusal, uint64_t dropped_bytes);
+  void LogRefusal(const Tenant& tenant, const Refusal& refusal, size_t streams);
   // Each part has one stream. Their streams leave `main`, and go on beside it.
   void PutAside(Sequence& sequence, std::vector<Part> parts);
   void Settle(Job& job, bool cancelled);

@@ -27,7 +27,7 @@ struct Body {
 
 using PushRequest = sluice::push::PushRequest;
 
-std::optional<PushRequest> DecodeBody(const Body& body);
+std::optional<PushRequest> DecodeBody(std::string_view body);
 Body EncodeBody(const PushRequest& request);
 
 struct PayloadSize {
