@@ -21,7 +21,7 @@ usage() { sed -n '3,13s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"; }
 say() { printf 'build-helm-tools: %s\n' "$*"; }
 die() { printf 'build-helm-tools: %s\n' "$*" >&2; exit 1; }
 
-all=(helm4 helm3 kubeconform kube-score helm-unittest querycheck schemas traceql promtool etcd docker)
+all=(promtool etcd docker helm4 helm3 kubeconform kube-score helm-unittest querycheck schemas traceql)
 want=()
 apiserver=no
 while (($#)); do
@@ -40,10 +40,13 @@ done
 command -v go >/dev/null || die "no Go tool chain on the PATH; it is needed to build the chart test tools"
 mkdir -p "$out"
 
-# Two builds into one cache at the same time would only take turns on the same
-# files: the second one waits.
-exec 9>"$out/.build-helm-tools.lock"
-command -v flock >/dev/null && flock 9
+# Two builds of one program at the same time would only take turns on the same files: the
+# second one waits. A lock for all of them would let a test that wants promtool, which is
+# unpacked in a second, wait for a kube-apiserver that another build compiles at leisure.
+only_one() { # name
+  exec 9>"$out/.$1.lock"
+  if command -v flock >/dev/null; then flock 9; fi
+}
 
 # stamp DIR... : what a program is made from.
 stamp() {
@@ -184,6 +187,7 @@ make_traceql() {
 }
 
 for name in "${want[@]}"; do
+  only_one "$name"
   case $name in
     helm4) build helm4 "$src/cli" helm.sh/helm/v4/cmd/helm -ldflags='-s -w -X helm.sh/helm/v4/internal/version.version=v4.3.1' ;;
     helm3) # Helm 3 is told at link time which Kubernetes it renders for.
