@@ -172,10 +172,11 @@ deploy() {
   fi
   if [[ $install_operator == yes ]]; then
     STEP="release opentelemetry-operator"
-    local certificate=()
+    local certificate=() labels=() pair
     [[ $cert_manager == yes ]] || certificate=(--set admissionWebhooks.certManager.enabled=false)
+    for pair in "${monitor_labels[@]}"; do labels+=(--set-string "manager.serviceMonitor.extraLabels.${pair%%=*}=${pair#*=}"); done
     upgrade "$namespace" opentelemetry-operator "$OPERATOR_CHART" --repo "$OPERATOR_REPO" --version "$OPERATOR_VERSION" \
-      --labels "$OWNER_LABEL=$OWNER_VALUE" --values "$here/values/platform/opentelemetry-operator.yaml" "${certificate[@]}"
+      --labels "$OWNER_LABEL=$OWNER_VALUE" --values "$here/values/platform/opentelemetry-operator.yaml" "${certificate[@]}" "${labels[@]}"
   fi
   [[ $with_otel == no ]] || gate_operator
   STEP="release $release"

@@ -78,6 +78,9 @@ check_rights() {
   done
   if [[ $mode != agent-only ]]; then
     can create statefulsets.apps "$namespace" || missing+=(statefulsets.apps)
+  fi
+  # The collector's chart has a ClusterRole; the others only with some values.
+  if [[ $with_otel == yes ]] || grep -q '^kind: ClusterRole$' "$rendered"; then
     can create clusterroles.rbac.authorization.k8s.io || missing+=(clusterroles)
   fi
   if [[ $with_otel == yes ]]; then
@@ -104,10 +107,16 @@ check_namespace() {
 }
 
 check_storage() {
-  local provisioner classes default
+  local provisioner classes default owner
   [[ $mode != agent-only ]] || return 0
   if grep -q '^kind: StorageClass' "$rendered"; then
-    ok "StorageClass $storage_class is made by this release"
+    # Helm takes over nothing that it did not make, and would say so in the middle of the installation.
+    owner=$(kc get storageclass "$storage_class" -o 'jsonpath={.metadata.name} {.metadata.annotations.meta\.helm\.sh/release-name}' 2>/dev/null || true)
+    if [[ -n $owner && ${owner#* } != "$release" ]]; then
+      fail "StorageClass $storage_class is there already, and this release did not make it. Use it as it is: --set storageClass.create=false"
+    else
+      ok "StorageClass $storage_class is made by this release"
+    fi
   elif provisioner=$(kc get storageclass "$storage_class" -o 'jsonpath={.provisioner}' 2>/dev/null) && [[ -n $provisioner ]]; then
     ok "StorageClass $storage_class ($provisioner)"
   else
@@ -363,7 +372,6 @@ check_platform() {
 run_preflight() {
   head_line "Preflight"
   if ! check_tools || ! check_cluster; then return 0; fi
-  check_rights
   check_namespace
   find_prometheus
   find_grafana
@@ -374,6 +382,7 @@ run_preflight() {
     sed 's/^/          /' "$work/render.err"
     return 0
   fi
+  check_rights
   check_storage
   check_headroom
   check_agents

@@ -3,9 +3,22 @@
 # What deploy.sh looks at afterwards: pods, Loki and Tempo, and a line that a pod wrote.
 # Sourced by deploy.sh, whose variables these functions read and set; never run.
 
+# rendered_field CHART KIND PATTERN : the first value of a line with this pattern in an object of a
+# chart. Other charts have objects of the same kind (Loki's canary is a DaemonSet), and put quotes
+# around names. Helm writes the template's path before each object.
+rendered_field() {
+  awk -v chart="$1" -v want="$2" -v pattern="$3" '
+    /^# Source: / { ours = $3 ~ "(^|/)" chart "/templates/"; kind = "" }
+    /^---/ { kind = "" }
+    /^kind: / { kind = $2 }
+    ours && kind == want && $0 ~ pattern { gsub(/"/, "", $2); print $2; exit }' "$rendered"
+}
+
 # From the rendered chart: the name and the image of the agent.
-daemonset_name() { awk '/^---/ { kind = "" } /^kind: / { kind = $2 } /^  name: / && kind == "DaemonSet" { print $2; exit }' "$rendered"; }
-agent_image() { awk '/^---/ { kind = "" } /^kind: / { kind = $2 } kind == "DaemonSet" && /^ +image: / { gsub(/"/, "", $2); print $2; exit }' "$rendered"; }
+daemonset_name() { rendered_field sluice DaemonSet '^  name: '; }
+agent_image() { rendered_field sluice DaemonSet '^ +image: '; }
+# is_installed loki|tempo : is its StatefulSet part of this release, under that name?
+is_installed() { [[ $(rendered_field "$1" StatefulSet '^  name: ') == "$1" ]]; }
 
 # answers SERVICE:PORT PATH : through the API server, so no port-forward is needed.
 answers() { kc get --raw "/api/v1/namespaces/$namespace/services/$1/proxy$2" >"$work/answer" 2>/dev/null; }
@@ -76,21 +89,21 @@ verify() {
   fi
   local app
   for app in loki tempo; do
-    grep -q "^  name: $app\$" "$rendered" || continue
+    is_installed "$app" || continue
     STEP="statefulset $app"
     kc rollout status "statefulset/$app" --namespace "$namespace" --timeout "$timeout"
   done
   STEP="Loki's /ready"
-  if grep -q '^  name: loki$' "$rendered"; then
+  if is_installed loki; then
     wait_until "${SLUICE_READY_SECONDS:-120}" answers loki:3100 /ready || { complain "Loki does not say that it is ready."; return 1; }
     ok "Loki is ready"
   fi
   STEP="Tempo's /ready"
-  if grep -q '^  name: tempo$' "$rendered"; then
+  if is_installed tempo; then
     wait_until "${SLUICE_READY_SECONDS:-120}" answers tempo:3200 /ready || { complain "Tempo does not say that it is ready."; return 1; }
     ok "Tempo is ready"
   fi
-  if grep -q '^  name: loki$' "$rendered"; then verify_marker; fi
+  if is_installed loki; then verify_marker; else warn "No StatefulSet named loki is installed, so no line was looked for in Loki."; fi
   verify_datasources
 }
 

@@ -39,8 +39,8 @@ def load_all(text):
 
 
 # A chart that stands in for one that can only be fetched with a network: it prints
-# the values it is given. What Loki's and Tempo's charts make of them is not tested
-# here; that they get these values is.
+# the values it is given. What Loki's and Tempo's charts make of them is tested with the real
+# ones, where they are there (test_upstream_charts.py).
 ECHO = """apiVersion: v1
 kind: ConfigMap
 metadata:
@@ -51,35 +51,34 @@ data:
 """
 
 
-def with_stubs(target):
-    """A copy of helm/stack with the agent's chart, and echo stubs for Loki and Tempo.
+def dependencies():
+    """Name and version of the charts that helm/stack wants from elsewhere."""
+    chart = yaml.safe_load((HELM / "stack/Chart.yaml").read_text())
+    return {one["name"]: one["version"] for one in chart["dependencies"] if one["name"] != "sluice"}
 
-    SLUICE_UPSTREAM_CHARTS names a directory with the real charts loki and tempo;
-    then these are used, and the tests that read the echo are skipped.
-    """
+
+def copy_of_stack(target):
     stack = target / "stack"
     shutil.copytree(HELM / "stack", stack, ignore=shutil.ignore_patterns("charts", "Chart.lock"))
     shutil.copytree(HELM / "agent", target / "agent")
     shutil.copytree(HELM / "agent", stack / "charts/sluice")
-    upstream = os.environ.get("SLUICE_UPSTREAM_CHARTS")
-    for one in yaml.safe_load((stack / "Chart.yaml").read_text())["dependencies"]:
-        if one["name"] == "sluice":
-            continue
-        chart = stack / "charts" / one["name"]
-        if upstream:
-            shutil.copytree(pathlib.Path(upstream) / one["name"], chart)
-            for deeper in yaml.safe_load((chart / "Chart.yaml").read_text()).get("dependencies", []):
-                place = chart / "charts" / deeper.get("alias", deeper["name"])
-                if not place.exists():
-                    place.mkdir(parents=True)
-                    (place / "Chart.yaml").write_text(yaml.safe_dump(
-                        {"apiVersion": "v2", "name": deeper["name"], "version": deeper["version"]}))
-            continue
+    return stack
+
+
+def with_stubs(target):
+    """A copy of helm/stack with the agent's chart, and echo stubs for Loki and Tempo."""
+    stack = copy_of_stack(target)
+    for name, version in dependencies().items():
+        chart = stack / "charts" / name
         (chart / "templates").mkdir(parents=True)
-        (chart / "Chart.yaml").write_text(yaml.safe_dump(
-            {"apiVersion": "v2", "name": one["name"], "version": one["version"]}))
+        (chart / "Chart.yaml").write_text(yaml.safe_dump({"apiVersion": "v2", "name": name, "version": version}))
         (chart / "templates/echo.yaml").write_text(ECHO)
     return stack
+
+
+def upstream_summary():
+    """What the real charts make of our values, as far as our scripts and documents rely on it."""
+    return (HERE / "upstream/stack.yaml").read_text()
 
 
 @pytest.fixture(scope="session")
@@ -125,6 +124,13 @@ def charts(stack_dir):
 def ci_files():
     return [(chart, str(path)) for chart in ("agent", "stack", "otel")
             for path in sorted((HELM / chart / "ci").glob("*-values.yaml"))]
+
+
+def conforms(path):
+    """Strict schemas of Kubernetes, the operators' CRDs, and our own for what the charts use of others."""
+    return run(tool("kubeconform"), "-summary", "-strict",
+               "-schema-location", str(TOOLS / "schemas/{{ .ResourceKind }}{{ .KindSuffix }}.json"),
+               "-schema-location", str(HERE / "schemas/{{ .ResourceKind }}{{ .KindSuffix }}.json"), path, check=False)
 
 
 def pod_spec(objects):

@@ -1,7 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
 """The configuration that Loki gets, in Loki itself (-verify-config)."""
-import os
-
 import pytest
 import yaml
 
@@ -9,9 +7,6 @@ from conftest import LOADER, loki_binary, run
 
 
 def loki_config(charts):
-    if os.environ.get("SLUICE_UPSTREAM_CHARTS"):
-        made = charts.one("ConfigMap", "stack", name="loki")["data"]["config.yaml"]
-        return yaml.load(made, Loader=LOADER)
     values = yaml.load(charts.one("ConfigMap", "stack", name="echo-loki")["data"]["values.yaml"], Loader=LOADER)["loki"]
     # Where Loki's chart puts these values. The real chart adds its own defaults.
     return {

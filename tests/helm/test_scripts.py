@@ -1,13 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """deploy.sh with a fake kubectl and a fake helm that record their calls."""
 import json
-import os
 import re
 import subprocess
 
 import pytest
 
-from conftest import HELM, HERE, ROOT, run, tool
+from conftest import HELM, HERE, ROOT, run, tool, upstream_summary
 
 MUTATING = ("apply", "create", "delete", "patch", "label", "annotate", "replace", "edit", "scale", "rollout restart",
             "install", "upgrade", "uninstall", "rollback")
@@ -19,10 +18,10 @@ GRAFANA = "monitoring grafana LABEL=grafana_datasource LABEL_VALUE=1 RESOURCE=bo
 class Fake:
     """A cluster as it should be; a test changes what it is about."""
 
-    def __init__(self, base, charts):
+    def __init__(self, base, charts, stack_text=None):
         self.base = base
         self.rendered = {
-            "stack": charts.text("stack", release="sluice-stack", namespace="monitoring").replace("echo-loki", "loki").replace("echo-tempo", "tempo"),
+            "stack": stack_text or charts.text("stack", release="sluice-stack", namespace="monitoring") + upstream_summary(),
             "agent": charts.text("agent", release="sluice", namespace="monitoring"),
         }
         for name in ("kubectl", "helm"):
@@ -100,8 +99,6 @@ class Fake:
 
 @pytest.fixture
 def fake(tmp_path, charts):
-    if os.environ.get("SLUICE_UPSTREAM_CHARTS"):
-        pytest.skip("optional: the fake cluster is made for the echo stubs")
     return Fake(tmp_path, charts)
 
 
@@ -183,7 +180,17 @@ def test_helm_is_not_there(fake, tmp_path):
 def test_missing_rights(fake):
     fake.rule("kubectl", "auth can-i create clusterroles*", "no\n", 1)
     fake.rule("kubectl", "auth can-i create daemonsets.apps*", "no\n", 1)
-    refused(fake, says="You may not create: daemonsets.apps clusterroles")
+    done = refused(fake, says="You may not create: daemonsets.apps.")
+    assert "clusterroles" not in done.stdout, "the charts make none by default"
+    refused(fake, "--with-otel", says="You may not create: daemonsets.apps clusterroles.")
+
+
+def test_a_right_that_only_some_values_need(fake, charts):
+    """With metadata from the API the agent has a ClusterRole."""
+    fake.rule("kubectl", "auth can-i create clusterroles*", "no\n", 1)
+    text = charts.text("agent", "--set", "metadata.source=api", release="sluice", namespace="monitoring")
+    fake.rule("helm", "template * */agent *", text)
+    refused(fake, "--mode", "agent-only", says="You may not create: clusterroles.")
 
 
 @pytest.mark.parametrize("level", ["restricted", "baseline"])
@@ -219,6 +226,15 @@ def test_another_default_storage_class(fake):
 def test_the_stack_makes_its_storage_class(fake):
     fake.rule("kubectl", "get storageclass gp3*", "", 1)
     fake.rule("helm", "template * */stack *", fake.rendered["stack"] + "---\nkind: StorageClass\nmetadata:\n  name: gp3\n")
+    assert fake.run("deploy.sh", "--dry-run").returncode == 0
+
+
+def test_a_storage_class_that_others_made(fake):
+    """helm/values/eks.yaml makes gp3, and many clusters have it. Helm stopped in the middle."""
+    fake.rule("helm", "template * */stack *", fake.rendered["stack"] + "---\nkind: StorageClass\nmetadata:\n  name: gp3\n")
+    fake.rule("kubectl", "get storageclass gp3 -o *", "gp3 ")
+    refused(fake, says="StorageClass gp3 is there already, and this release did not make it. Use it as it is: --set storageClass.create=false")
+    fake.rule("kubectl", "get storageclass gp3 -o *", "gp3 sluice-stack")
     assert fake.run("deploy.sh", "--dry-run").returncode == 0
 
 
@@ -578,6 +594,23 @@ def test_the_marker_line_does_not_arrive(fake):
     done = fake.run("deploy.sh", "--yes")
     assert done.returncode == 5 and "did not arrive in Loki" in done.stderr
     assert any("delete job sluice-marker-" in c for c in fake.calls())
+
+
+def test_another_chart_has_a_daemonset_too(fake):
+    """Loki's canary stands before the agent in the rendered charts; its image cannot say a marker line."""
+    canary = ("---\n# Source: sluice-stack/charts/loki/templates/loki-canary/daemonset.yaml\nkind: DaemonSet\nmetadata:\n"
+              "  name: loki-canary\nspec:\n  image: grafana/loki-canary:3\n")
+    fake.rule("helm", "template * */stack *", canary + fake.rendered["stack"])
+    deployed(fake)
+    assert any("rollout status daemonset/sluice " in c for c in fake.calls())
+    assert "image: sluice:0.1.0" in (fake.base / "stdin").read_text()
+
+
+def test_without_our_loki_no_line_is_looked_for(fake, charts):
+    fake.rule("helm", "template * */stack *", charts.text("stack", "--set", "loki.enabled=false", release="sluice-stack", namespace="monitoring"))
+    done = deployed(fake, "--set", "loki.enabled=false")
+    assert "WARN  No StatefulSet named loki is installed, so no line was looked for in Loki." in done.stdout
+    assert "query_range" not in str(fake.calls())
 
 
 def test_data_sources_that_do_not_appear_are_a_hint(fake):
