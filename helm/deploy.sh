@@ -36,7 +36,7 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 source "$here/lib.sh"
 
 mode=hybrid namespace=monitoring release='' with_otel=no cert_manager=yes
-storage_class=gp3 ingress='' grafana_namespace='' prometheus_url='' timeout=10m
+storage_class='' ingress='' grafana_namespace='' prometheus_url='' timeout=10m
 dry_run='' yes=no preflight=yes promtail=fail
 values=() sets=()
 

@@ -4,36 +4,51 @@
 # the operator's webhooks.
 # Sourced by deploy.sh, whose variables these functions read and set; never run.
 
+# labels PAIR... : "key: value" pairs inside the braces of a YAML map. A key may have dots in it,
+# which --set would take for levels.
+labels() {
+  local pair out=
+  for pair in "$@"; do out+="${out:+, }\"${pair%%=*}\": \"${pair#*=}\""; done
+  printf '{%s}' "$out"
+}
+
+# What was found in the cluster and the defaults of this script, as a values file: the files and
+# settings of the user come after it and win.
+found_values() {
+  local monitors rules
+  monitors=$(labels "${monitor_labels[@]}") rules=$(labels "${rule_labels[@]}")
+  printf 'storageClass: {name: "%s"}\n' "${storage_class:-gp3}"
+  printf 'sluice:\n  serviceMonitor: {labels: %s}\n  prometheusRule: {labels: %s}\n' "$monitors" "$rules"
+  [[ -z $grafana_namespace ]] || printf '  dashboards: {namespace: "%s"}\n' "$grafana_namespace"
+  printf 'loki:\n  singleBinary: {persistence: {storageClass: "%s"}}\n  monitoring: {serviceMonitor: {labels: %s}}\n' "${storage_class:-gp3}" "$monitors"
+  printf 'tempo:\n  persistence: {storageClassName: "%s"}\n  serviceMonitor: {additionalLabels: %s}\n' "${storage_class:-gp3}" "$monitors"
+  [[ $mode != full ]] || printf '  tempo: {metricsGenerator: {storage: {remote_write: [{url: "%s/api/v1/write", send_exemplars: true}]}}}\n' \
+    "${prometheus_url:-http://kube-prometheus-stack-prometheus.$namespace.svc:9090}"
+  printf 'prometheusRule: {labels: %s}\n' "$rules"
+  printf 'grafana:\n  namespace: %s\n  datasources: {%s%s}\n' "${grafana_namespace:-null}" \
+    "${grafana_label:+label: \"$grafana_label\", }" "${grafana_label_value:+labelValue: \"$grafana_label_value\"}"
+}
+
 args=()
 collect_arguments() {
-  local pair file index
+  local pair file key
   args=()
   if [[ $mode == agent-only ]]; then
     args+=(--values "$here/values/agent-only.yaml")
   else
-    args+=(--values "$here/values/$mode.yaml"
-      --set-string "loki.singleBinary.persistence.storageClass=$storage_class"
-      --set-string "tempo.persistence.storageClassName=$storage_class"
-      --set-string "storageClass.name=$storage_class")
-    [[ -z $grafana_namespace ]] || args+=(--set-string "grafana.namespace=$grafana_namespace")
-    [[ -z $grafana_label ]] || args+=(--set-string "grafana.datasources.label=$grafana_label")
-    [[ -z $grafana_label_value ]] || args+=(--set-string "grafana.datasources.labelValue=$grafana_label_value")
-    [[ -z $grafana_namespace ]] || args+=(--set-string "sluice.dashboards.namespace=$grafana_namespace")
-    for pair in "${monitor_labels[@]}"; do
-      for index in sluice.serviceMonitor.labels loki.monitoring.serviceMonitor.labels tempo.serviceMonitor.additionalLabels; do
-        args+=(--set-string "$index.${pair%%=*}=${pair#*=}")
+    found_values >"$work/found.yaml"
+    args+=(--values "$here/values/$mode.yaml" --values "$work/found.yaml")
+  fi
+  for file in "${values[@]}"; do args+=(--values "$file"); done
+  if [[ $mode != agent-only ]]; then
+    # An option that was given counts more than any file.
+    if [[ -n $storage_class ]]; then
+      for key in loki.singleBinary.persistence.storageClass tempo.persistence.storageClassName storageClass.name; do
+        args+=(--set-string "$key=$storage_class")
       done
-    done
-    for pair in "${rule_labels[@]}"; do
-      args+=(--set-string "sluice.prometheusRule.labels.${pair%%=*}=${pair#*=}" --set-string "prometheusRule.labels.${pair%%=*}=${pair#*=}")
-    done
-    if [[ $mode == full ]]; then
-      args+=(--set-string "tempo.tempo.metricsGenerator.storage.remote_write[0].url=${prometheus_url:-http://kube-prometheus-stack-prometheus.$namespace.svc:9090}/api/v1/write"
-        --set "tempo.tempo.metricsGenerator.storage.remote_write[0].send_exemplars=true")
     fi
     [[ -z $ingress ]] || args+=(--set "ingress.tempo.enabled=$ingress")
   fi
-  for file in "${values[@]}"; do args+=(--values "$file"); done
   for pair in "${sets[@]}"; do args+=(--set "$pair"); done
 }
 
@@ -167,16 +182,16 @@ deploy() {
     STEP="release kube-prometheus-stack"
     upgrade "$namespace" kube-prometheus-stack "$KPS_CHART" --version "$KPS_VERSION" \
       --labels "$OWNER_LABEL=$OWNER_VALUE" --values "$here/values/platform/kube-prometheus-stack.yaml" \
-      --set-string "prometheus.prometheusSpec.storageSpec.volumeClaimTemplate.spec.storageClassName=$storage_class" \
-      --set-string "grafana.persistence.storageClassName=$storage_class"
+      --set-string "prometheus.prometheusSpec.storageSpec.volumeClaimTemplate.spec.storageClassName=${storage_class:-gp3}" \
+      --set-string "grafana.persistence.storageClassName=${storage_class:-gp3}"
   fi
   if [[ $install_operator == yes ]]; then
     STEP="release opentelemetry-operator"
-    local certificate=() labels=() pair
+    local certificate=()
     [[ $cert_manager == yes ]] || certificate=(--set admissionWebhooks.certManager.enabled=false)
-    for pair in "${monitor_labels[@]}"; do labels+=(--set-string "manager.serviceMonitor.extraLabels.${pair%%=*}=${pair#*=}"); done
+    printf 'manager: {serviceMonitor: {extraLabels: %s}}\n' "$(labels "${monitor_labels[@]}")" >"$work/operator.yaml"
     upgrade "$namespace" opentelemetry-operator "$OPERATOR_CHART" --repo "$OPERATOR_REPO" --version "$OPERATOR_VERSION" \
-      --labels "$OWNER_LABEL=$OWNER_VALUE" --values "$here/values/platform/opentelemetry-operator.yaml" "${certificate[@]}" "${labels[@]}"
+      --labels "$OWNER_LABEL=$OWNER_VALUE" --values "$here/values/platform/opentelemetry-operator.yaml" --values "$work/operator.yaml" "${certificate[@]}"
   fi
   [[ $with_otel == no ]] || gate_operator
   STEP="release $release"

@@ -5,6 +5,7 @@ import re
 import subprocess
 
 import pytest
+import yaml
 
 from conftest import HELM, HERE, ROOT, run, tool, upstream_summary
 
@@ -87,6 +88,10 @@ class Fake:
 
     def calls(self):
         return (self.base / "calls").read_text().splitlines()
+
+    def found(self, name="found.yaml"):
+        """The values that the script made of what it found."""
+        return yaml.safe_load((self.base / name).read_text())
 
     def mutations(self):
         out = []
@@ -218,9 +223,19 @@ def test_another_default_storage_class(fake):
     fake.rule("kubectl", "get storageclass gp3*", "", 1)
     refused(fake, says="use --storage-class standard")
     fake.rule("kubectl", "get storageclass standard -o *", "rancher.io/local-path")
+    fake.rule("helm", "template * --set-string tempo.persistence.storageClassName=standard *", fake.rendered["stack"].replace("gp3", "standard"))
     done = fake.run("deploy.sh", "--dry-run", "--storage-class", "standard")
-    assert done.returncode == 0
+    assert done.returncode == 0 and "OK    StorageClass standard (rancher.io/local-path)" in done.stdout
     assert any("persistence.storageClassName=standard" in c and "persistence.storageClass=standard" in c for c in fake.calls())
+
+
+def test_values_that_name_no_storage_class(fake):
+    """Then the cluster's default is taken, and there must be one."""
+    fake.rule("helm", "template * */stack *", re.sub(r".*storageClassName: gp3\n", "", fake.rendered["stack"]))
+    fake.rule("kubectl", "get storageclass *is-default*", "")
+    refused(fake, says="The values name no StorageClass, and no class of the cluster is the default. Choose one with --storage-class.")
+    fake.rule("kubectl", "get storageclass *is-default*", "standard ")
+    assert "OK    StorageClass standard (the default)" in fake.run("deploy.sh", "--dry-run").stdout
 
 
 def test_the_stack_makes_its_storage_class(fake):
@@ -255,7 +270,31 @@ def test_two_grafanas(fake):
     refused(fake, says="There are 2 Grafanas. Choose with --grafana-namespace: monitoring team-b")
     done = fake.run("deploy.sh", "--dry-run", "--grafana-namespace", "team-b")
     assert done.returncode == 0
-    assert any("grafana.datasources.label=x" in c and "grafana.namespace=team-b" in c for c in fake.calls())
+    assert fake.found()["grafana"] == {"namespace": "team-b", "datasources": {"label": "x"}}
+    assert fake.found()["sluice"]["dashboards"] == {"namespace": "team-b"}
+
+
+def test_selectors_with_dots_and_slashes(fake, charts):
+    """--set took the dots of app.kubernetes.io/part-of for levels."""
+    fake.rule("kubectl", "get prometheuses*go-template*", "P monitoring k\nM app.kubernetes.io/part-of their-stack\nM team a\nR role true\n")
+    done = fake.run("deploy.sh", "--dry-run")
+    assert done.returncode == 0, done.stdout + done.stderr
+    wanted = {"app.kubernetes.io/part-of": "their-stack", "team": "a"}
+    found = fake.found()
+    assert found["sluice"]["serviceMonitor"]["labels"] == found["loki"]["monitoring"]["serviceMonitor"]["labels"] == wanted
+    assert found["tempo"]["serviceMonitor"]["additionalLabels"] == wanted and found["prometheusRule"]["labels"] == {"role": "true"}
+    monitor = charts.one("ServiceMonitor", "stack", "-f", str(fake.base / "found.yaml"), name="sluice")
+    assert wanted.items() <= monitor["metadata"]["labels"].items()
+
+
+def test_values_of_the_user_win(fake, tmp_path):
+    """--set wins over every file, so what was found must not be given that way."""
+    values = tmp_path / "mine.yaml"
+    values.write_text("tempo: {persistence: {storageClassName: mine}}\n")
+    fake.run("deploy.sh", "--dry-run", "--values", str(values))
+    call = next(c for c in fake.calls() if c.startswith("helm template"))
+    assert call.index("values/hybrid.yaml") < call.index("found.yaml") < call.index("mine.yaml")
+    assert "--set" not in call
 
 
 def test_a_hand_made_data_source(fake):
@@ -448,10 +487,15 @@ def test_hybrid(fake):
     done = deployed(fake)
     assert helm_steps(fake) == [["upgrade", "--install", "sluice-stack"]]
     call = next(c for c in fake.calls() if c.startswith("helm upgrade"))
-    for part in ("--wait", "--timeout 10m", "--namespace monitoring", "sluice.serviceMonitor.labels.release=prometheus",
-                 "loki.monitoring.serviceMonitor.labels.release=prometheus", "tempo.serviceMonitor.additionalLabels.release=prometheus",
-                 "prometheusRule.labels.release=prometheus", "grafana.namespace=monitoring", "values/hybrid.yaml"):
+    for part in ("--wait", "--timeout 10m", "--namespace monitoring", "values/hybrid.yaml", "/found.yaml"):
         assert part in call, part
+    label = {"release": "prometheus"}
+    assert fake.found() == {
+        "storageClass": {"name": "gp3"}, "prometheusRule": {"labels": label},
+        "grafana": {"namespace": "monitoring", "datasources": {"label": "grafana_datasource", "labelValue": "1"}},
+        "sluice": {"serviceMonitor": {"labels": label}, "prometheusRule": {"labels": label}, "dashboards": {"namespace": "monitoring"}},
+        "loki": {"singleBinary": {"persistence": {"storageClass": "gp3"}}, "monitoring": {"serviceMonitor": {"labels": label}}},
+        "tempo": {"persistence": {"storageClassName": "gp3"}, "serviceMonitor": {"additionalLabels": label}}}
     assert "--atomic" not in call and "--force" not in call
     assert "a line that a pod wrote was found in Loki" in done.stdout
     assert "Your Prometheus and Grafana were not touched" in done.stdout
@@ -470,7 +514,9 @@ def test_the_second_run_is_the_same(fake):
     deployed(fake)
     first = [c for c in fake.calls() if c.startswith("helm upgrade")]
     fake.run("deploy.sh", "--yes")
-    assert [c for c in fake.calls() if c.startswith("helm upgrade")] == first
+    def without_paths(calls):
+        return [re.sub(r"\S*/found.yaml", "found.yaml", c) for c in calls]
+    assert without_paths(c for c in fake.calls() if c.startswith("helm upgrade")) == without_paths(first)
 
 
 def test_full(fake):
@@ -494,7 +540,8 @@ def test_full(fake):
         call = next(c for c in calls if f"--install {release} " in c)
         assert f"--version {version}" in call and "sluice-stack.io/installed-by=deploy.sh" in call
     stack = next(c for c in calls if "--install sluice-stack " in c)
-    assert "remote_write[0].url=http://kube-prometheus-stack-prometheus.monitoring.svc:9090/api/v1/write" in stack
+    assert fake.found()["tempo"]["tempo"]["metricsGenerator"]["storage"]["remote_write"] == [
+        {"url": "http://kube-prometheus-stack-prometheus.monitoring.svc:9090/api/v1/write", "send_exemplars": True}]
     assert "values/full.yaml" in stack
 
 
@@ -518,6 +565,7 @@ def test_platform_of_others_is_left_alone(fake):
 def test_with_otel_and_without_cert_manager(fake):
     fake.rule("kubectl", "get mutatingwebhookconfiguration*", "Q0E=")
     deployed(fake, "--with-otel", "--no-cert-manager")
+    assert fake.found("operator.yaml") == {"manager": {"serviceMonitor": {"extraLabels": {"release": "prometheus"}}}}
     assert [s[2] for s in helm_steps(fake)] == ["opentelemetry-operator", "sluice-stack", "sluice-otel"]
     assert any("admissionWebhooks.certManager.enabled=false" in c for c in fake.calls())
     assert not [c for c in fake.calls() if "certificate/" in c]
