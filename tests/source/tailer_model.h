@@ -127,9 +127,11 @@ class TailerModel : private ModelWriters {
     });
   }
 
-  // It is promised to be noticed within a look, if the file is not longer again by then.
+  // It is promised to be noticed within a look, if the file is not longer again, and not
+  // renamed, by then.
   void TruncateAndLook(size_t index, bool copy) {
     if (!Truncate(index, copy)) return;
+    calls_left_ = 0;
     Events();
     PassTime(std::chrono::milliseconds(300));
   }

@@ -133,6 +133,93 @@ TEST_P(TailerRace, WhateverHappensBetweenTwoCallsOfAStart) {
 INSTANTIATE_TEST_SUITE_P(Stories, TailerRace,
                          ::testing::Combine(::testing::ValuesIn(kEvents), ::testing::Bool(), ::testing::Bool()));
 
+// logrotate's numbers: all names shift, so that a listing's names belong to other files a
+// moment later. The last line of each file is unterminated until its end is known.
+class ShiftRace : private TailerWorld {
+ public:
+  enum class Event { kShift, kShiftTwice, kShiftAndCreateLater };
+
+  ShiftRace(bool births, bool events, const std::string& pattern) {
+    mem.set_has_birth_times(births);
+    inotify = events;
+    AddTarget(pattern);
+  }
+
+  // False: the agent has made fewer calls in its first seconds.
+  bool Run(Event event, uint64_t moment) {
+    Start();
+    tailer->Save(clock.Now());
+    Kill();
+    clock.Advance(1s);  // all of it comes while the agent is down
+    for (int i = 0; i < 3; ++i) {
+      Write();
+      Shift();
+    }
+    Write();
+    uint64_t calls = 0;
+    bool created = event != Event::kShiftAndCreateLater;
+    bool happened = false;
+    faulty.set_before([&](testing::FsCall, const std::string&) {
+      if (happened && !created) {
+        created = true;
+        Write();
+      }
+      if (happened || calls++ < moment) return;
+      happened = true;
+      for (int i = 0; i < (event == Event::kShiftTwice ? 2 : 1); ++i) {
+        Shift();
+        if (created) Write();
+      }
+    });
+    Start();
+    Pass(1s);
+    faulty.set_before(nullptr);
+    if (happened && !created) Write();
+    Shift();
+    Write();
+    Pass(inotify ? 3s : 12s);
+    Strings expected = written_;
+    expected.pop_back();  // nobody can know yet whether it is whole
+    EXPECT_EQ(Lines(), expected) << "before call " << moment;
+    EXPECT_EQ(losses.bytes(), 0U);
+    return happened;
+  }
+
+ private:
+  void Write() {
+    for (int i = 0; i < 2; ++i) written_.push_back("line " + std::to_string(written_.size()));
+    mem.Append("/logs/app.log", written_[written_.size() - 2] + "\n" + written_.back());
+  }
+  void Shift() {
+    for (int i = 9; i >= 1; --i) {
+      const std::string from = "/logs/app.log." + std::to_string(i);
+      if (mem.Exists(from)) mem.Move(from, "/logs/app.log." + std::to_string(i + 1));
+    }
+    mem.Move("/logs/app.log", "/logs/app.log.1");
+  }
+
+  Strings written_;
+};
+
+class TailerShiftRace : public ::testing::TestWithParam<std::tuple<ShiftRace::Event, bool, const char*>> {};
+
+// The oldest file took a name that was not in the listing, and came last; a rotated name
+// was looked at before the path that it had come from, and its last line was waited for.
+TEST_P(TailerShiftRace, WhateverShiftsBetweenTwoCallsOfAStart) {
+  const auto [event, modern, pattern] = GetParam();
+  uint64_t moment = 0;
+  for (bool happened = true; happened && !::testing::Test::HasFailure(); ++moment) {
+    LogCapture quiet;
+    happened = ShiftRace(modern, modern, pattern).Run(event, moment);
+  }
+  EXPECT_GT(moment, 20U);
+}
+
+INSTANTIATE_TEST_SUITE_P(Stories, TailerShiftRace,
+                         ::testing::Combine(::testing::Values(ShiftRace::Event::kShift, ShiftRace::Event::kShiftTwice,
+                                                              ShiftRace::Event::kShiftAndCreateLater),
+                                            ::testing::Bool(), ::testing::Values("/logs/app.log", "/logs/app.log*")));
+
 class TailerRaceStory : public ::testing::Test, protected TailerWorld {};
 
 // The path led nowhere, and was there a moment later: it was taken for a symlink that leads
@@ -155,6 +242,94 @@ TEST_F(TailerRaceStory, AFileThatIsCreatedBetweenTwoCallsIsNoDanglingSymlink) {
   EXPECT_EQ(said.text().find("cannot read a file"), std::string::npos) << said.text();
   Pass(100ms);
   EXPECT_EQ(Lines(), (Strings{"1", "2"}));
+}
+
+// There were no descriptors left when the agent looked at the new file; then it was rotated.
+// Its rotated name, which the pattern matches, was looked at first.
+TEST_F(TailerRaceStory, AFileThatCouldNotBeOpenedAndIsRotatedStaysWithItsPath) {
+  const std::string log = "/logs/app.log";
+  AddTarget("/logs/app.log*");
+  mem.Append(log, "1\n");
+  Start();
+  Step();
+  mem.Move(log, log + ".1");
+  mem.Append(log, "2");
+  faulty.FailAlways(testing::FsCall::kOpenRead, EMFILE);
+  LogCapture quiet;
+  Step();
+  faulty.Heal();
+  bool moved = false;
+  faulty.set_before([&](testing::FsCall call, const std::string& path) {
+    if (moved || call != testing::FsCall::kStat || path != log) return;
+    moved = true;
+    mem.Move(log + ".1", log + ".2");
+    mem.Move(log, log + ".1");
+  });
+  Pass(2s);
+  EXPECT_TRUE(moved);
+  mem.Append(log, "3\n");
+  Pass(2s);
+  EXPECT_EQ(Lines(), (Strings{"1", "2", "3"}));
+}
+
+// Without times of birth an empty file is nothing but a number. An archive that had the
+// number after a restart was taken for it, and read as if it were text.
+TEST_F(TailerRaceStory, AnArchiveWithTheNumberOfAnEmptyFileIsNotThatFile) {
+  mem.set_has_birth_times(false);
+  mem.set_reuse_inodes(true);
+  const std::string folder = "/var/log/pods/ns_pod_uid/app/", rotated = folder + "1.log.20240101-000001";
+  mem.MakeDirectories(folder);
+  AddTarget("/var/log/pods/*/*/*.log");
+  acknowledge = false;
+  mem.Append(folder + "0.log", "");
+  mem.Append(folder + "1.log", "1\n");
+  Start();
+  Step();
+  tailer->Save(clock.Now());
+  Kill();
+  arrived.clear();
+  const uint64_t number = mem.InodeOf(folder + "0.log");
+  mem.Unlink(folder + "0.log");
+  mem.Append(rotated + ".gz", Gzip("1\n"));
+  ASSERT_EQ(mem.InodeOf(rotated + ".gz"), number);
+  mem.Move(folder + "1.log", rotated);
+  mem.Unlink(rotated);
+  mem.Append(folder + "1.log", "2\n");
+  Start();
+  Pass(15s);
+  EXPECT_EQ(Lines(), (Strings{"1", "2"}));
+}
+
+// A name was shifted after its file had been opened, and before it was asked whether that
+// file was settled: it was read a second time.
+TEST_F(TailerRaceStory, ASettledFileIsKnownThoughItsNameHasMovedOn) {
+  mem.set_has_birth_times(false);
+  const std::string log = "/logs/app.log";
+  AddTarget("/logs/app.log*");
+  mem.Append(log, "1\n");
+  Start();
+  Step();
+  mem.Move(log, log + ".1");
+  mem.Append(log, "2\n");
+  Pass(15s);  // the first file is settled
+  mem.Move(log + ".1", log + ".2");
+  mem.Move(log, log + ".1");
+  mem.Append(log, "3\n");
+  bool opened = false, moved = false;
+  faulty.set_before([&](testing::FsCall call, const std::string& path) {
+    if (moved) return;
+    if (opened && call == testing::FsCall::kFileStat) {
+      moved = true;
+      for (int i = 2; i >= 0; --i) {
+        mem.Move(log + (i == 0 ? "" : "." + std::to_string(i)), log + "." + std::to_string(i + 1));
+      }
+      mem.Append(log, "4\n");
+    }
+    opened = call == testing::FsCall::kOpenRead && path == log + ".2";
+  });
+  Pass(15s);
+  EXPECT_TRUE(moved);
+  EXPECT_EQ(Lines(), (Strings{"1", "2", "3", "4"}));
 }
 
 }  // namespace

@@ -23,8 +23,14 @@ constexpr Duration kCopyRetry = std::chrono::seconds(10);
 void Tailer::Impl::Attach(Chain& chain, const platform::FileStat& looked) {
   auto opened = parts_.fs.Open(chain.path, platform::OpenMode::kRead);
   if (!opened) {
-    if (opened.error().code == Code::kNotFound) MarkDirty(chain);  // it went between the two calls
-    else Trouble(chain, opened.error());
+    if (opened.error().code != Code::kNotFound) {
+      // What cannot be opened for a moment may be renamed before the next try.
+      chain.unsure = opened.error().code != Code::kPermission;
+      Trouble(chain, opened.error());
+      return;
+    }
+    chain.look_beside = true;  // it went between the two calls, mostly to a rotated name
+    MarkDirty(chain);
     return;
   }
   auto stat = (*opened)->Stat();
@@ -68,33 +74,36 @@ void Tailer::Impl::AttachOpen(Chain& chain, Start start) {
   }
   chain.resume.reset();
   if (start.packing == Packing::kPlain && (RefuseAsArchive(chain, start) || SuspectCopy(chain, start))) return;
-  // A rotated name: its path comes first, if that is about to be looked at, or if a disk
-  // error hides what it has lost.
-  if (IsRotatedFrom(chain, [](const Chain& base) { return base.dirty; })) {
-    MarkDirty(chain);
-    return;
-  }
-  if (IsRotatedFrom(chain, [](const Chain& base) { return base.unsure; })) {
-    RetryAt(chain, now_ + kFirstRetry);
-    return;
-  }
+  if (WaitsForItsBase(chain)) return;
   start.offset = ImportedOffset(chain, start.file, start.stat.size);
   Begin(chain, std::move(start));
 }
 
-bool Tailer::Impl::IsRotatedFrom(const Chain& chain, bool (*matches)(const Chain& base)) const {
+// A rotated name that the pattern matches, too: the path that it was rotated from comes
+// first, if it leads elsewhere by now, or if a disk error hides what it has lost.
+bool Tailer::Impl::WaitsForItsBase(Chain& chain) {
   const std::string_view name = platform::BaseOf(chain.path);
   const size_t directory = chain.path.size() - name.size();
+  bool unsure = false;
   for (size_t at = name.find_first_of(".-_", 1); at != std::string_view::npos; at = name.find_first_of(".-_", at + 1)) {
     if (!IsRotatedName(name.substr(0, at), name)) continue;
-    const auto [first, last] = chains_.equal_range(chain.path.substr(0, directory + at));
-    if (std::any_of(first, last, [&](const auto& entry) {
-          return entry.second->slot == chain.slot && matches(*entry.second);
-        })) {
+    Chain* base = RunAt(chain.slot, chain.path.substr(0, directory + at));
+    if (base == nullptr) continue;
+    if (!base->dirty && base->current != nullptr) {
+      const auto there = parts_.fs.Stat(base->path);
+      if (there ? !base->current->identity.SameInode(*there) : there.error().code == Code::kNotFound) {
+        base->look_beside = true;
+        MarkDirty(*base);
+      }
+    }
+    if (base->dirty) {
+      MarkDirty(chain);
       return true;
     }
+    unsure = unsure || base->unsure;
   }
-  return false;
+  if (unsure) RetryAt(chain, now_ + kFirstRetry);
+  return unsure;
 }
 
 // The file is known in one way or another.
@@ -277,7 +286,7 @@ Status Tailer::Impl::AdoptMissed(Chain& chain) {
     const bool beside = platform::DirectoryOf(path) == platform::DirectoryOf(log) &&
                         IsRotatedName(platform::BaseOf(log), platform::BaseOf(path));
     if (beside && stat->modified_ns >= alive_since_ns_) continue;
-    auto settled = FindSettled(chain.slot->target->job, *stat, path);
+    auto settled = FindSettled(chain.slot->target->job, *stat, path, file->get());  // the name may have moved on
     if (!settled) return Forward(settled);
     if (*settled != nullptr) continue;
     auto real = parts_.fs.RealPath(path);

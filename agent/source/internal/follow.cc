@@ -237,7 +237,7 @@ void Tailer::Impl::LookNowhere(Chain& chain, const Error& error) {
   if (chain.current != nullptr) Detach(*chain.current);
   GiveBackResume(chain);
   Status ready;
-  if (!chain.missed.empty() || !chain.recovered || std::exchange(chain.look_beside, false)) {
+  if (!chain.missed.empty() || !chain.recovered || chain.unsure || std::exchange(chain.look_beside, false)) {
     ready = AdoptMissed(chain);
     if (ready) ready = chain.recovered ? AdoptSiblings(chain, nullptr) : Recover(chain, nullptr);
   }

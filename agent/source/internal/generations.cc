@@ -218,7 +218,7 @@ Result<bool> Tailer::Impl::ContinueInCopy(Generation& generation) {
     if (FindGeneration(*generation.chain->slot, sibling.stat) != nullptr) continue;
     auto file = OpenSibling(sibling);
     if (!file) return Forward(file);
-    if (*file == nullptr) continue;
+    if (*file == nullptr) return Fail(Code::kNotFound, sibling.path + ": it has been renamed");  // asked again
     Fingerprint same = head;
     auto checked = CheckHead(**file, same);
     if (!checked) return Forward(checked);

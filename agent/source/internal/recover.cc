@@ -166,6 +166,11 @@ void Tailer::Impl::BeginRecovered(Chain& chain, Recovery recovery) {
 
 Result<std::optional<Tailer::Impl::Found>> Tailer::Impl::OpenIf(const SavedPosition& saved, const std::string& path) {
   std::optional<Found> none;
+  // An empty file had nothing but its number, which another file may have by now.
+  const bool nothing_known = saved.identity.head.length == 0 && saved.identity.born_ns == 0;
+  const bool likely = path == saved.path || (PackingOf(path) == saved.packing &&
+                                             IsRotatedName(platform::BaseOf(saved.path), platform::BaseOf(path)));
+  if (nothing_known && !likely) return none;
   auto file = parts_.fs.Open(path, platform::OpenMode::kRead);
   if (!file && file.error().code == Code::kNotFound) return none;
   if (!file) return Forward(file);
@@ -188,9 +193,6 @@ Result<std::optional<Tailer::Impl::Found>> Tailer::Impl::Locate(const SavedPosit
   for (const platform::DirEntry& entry : entries ? *entries : std::vector<platform::DirEntry>()) {
     if (entry.inode != saved.identity.inode) continue;
     const std::string path = platform::Join(directory, entry.name);
-    // An empty file had nothing but its number; one that is followed for itself needs no proof.
-    const bool nothing_known = saved.identity.head.length == 0 && saved.identity.born_ns == 0;
-    if (nothing_known && chain.slot->glob.Matches(path) && !IsRotatedName(platform::BaseOf(saved.path), entry.name)) continue;
     found = OpenIf(saved, path);
     if (!found || *found) return found;
   }

@@ -127,9 +127,11 @@ bool Tailer::Impl::FollowSettled(Settled& settled) {
   for (const platform::DirEntry& entry : *entries) {
     if (entry.inode != settled.identity.inode) continue;
     const std::string path = platform::Join(directory, entry.name);
-    const auto stat = parts_.fs.Stat(path);
-    if (!stat) continue;
-    const auto found = FindSettled(settled.job, *stat, path);
+    auto file = parts_.fs.Open(path, platform::OpenMode::kRead);
+    if (!file) return true;
+    const auto stat = (*file)->Stat();
+    if (!stat || stat->inode != entry.inode) return true;  // renamed again: ask again later
+    const auto found = FindSettled(settled.job, *stat, path, file->get());
     if (!found) return true;
     if (*found != &settled) continue;
     const auto [first, last] = settled_by_path_.equal_range(settled.path);

@@ -48,7 +48,8 @@ Result<std::vector<Tailer::Impl::Sibling>> Tailer::Impl::SiblingsOf(const std::s
       if (entry.type == FileType::kDirectory || !IsRotatedName(base, entry.name)) continue;
       const std::string path = platform::Join(directory, entry.name);
       auto stat = parts_.fs.LinkStat(path);
-      moved = moved || (!stat && stat.error().code == Code::kNotFound);
+      // Gone, or names were shifted: the newest name of all is not in this listing.
+      moved = moved || (stat ? stat->inode != entry.inode : stat.error().code == Code::kNotFound);
       if (stat && stat->type == FileType::kRegular) siblings.push_back({entry.name, path, *stat, PackingOf(entry.name)});
     }
     if (moved) listings_.erase(listing);
@@ -152,11 +153,13 @@ Result<std::vector<Tailer::Impl::Sibling>> Tailer::Impl::UnknownAsListed(Chain& 
   const bool imported = HasImported(chain);
   std::vector<Sibling> unknown;
   for (Sibling& sibling : *siblings) {
+    // The file that was at the path has been rotated since: what is newer comes after it, at
+    // the next look.
+    if (current != nullptr && sibling.stat.inode == current->inode && sibling.stat.device == current->device) break;
+    if (chain.resume && chain.resume->identity.SameInode(sibling.stat)) break;
     if (sibling.stat.modified_ns < alive_since_ns_ || sibling.packing == Packing::kBzip2) continue;
     // An archive that was made since is of a file that Promtail had left behind.
     if (imported && sibling.packing != Packing::kPlain) continue;
-    if (current != nullptr && sibling.stat.inode == current->inode && sibling.stat.device == current->device) continue;
-    if (chain.resume && chain.resume->identity.SameInode(sibling.stat)) continue;
     auto known = IsKnown(chain, sibling);
     if (known && !*known && sibling.packing != Packing::kPlain) known = IsArchiveOfKnown(chain, sibling);
     if (known && !*known && sibling.packing == Packing::kPlain) known = IsCopyOfCurrent(chain, sibling);

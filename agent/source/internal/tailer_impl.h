@@ -125,7 +125,7 @@ class Tailer::Impl final : public TreeListener {
   Result<bool> AttachUnclaimed(Chain& chain, const Start& start);
   bool RefuseAsArchive(Chain& chain, const Start& start);
   bool SuspectCopy(Chain& chain, const Start& start);
-  bool IsRotatedFrom(const Chain& chain, bool (*matches)(const Chain& base)) const;
+  bool WaitsForItsBase(Chain& chain);
   void Revert(Chain& chain, Generation& generation);
   void Detach(Generation& generation);
   Status AdoptMissed(Chain& chain);
