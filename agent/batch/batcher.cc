@@ -300,6 +300,11 @@ void Batcher::ForgetIdleStreams() {
   std::erase_if(impl_->groups, [](const auto& group) { return group->id == 0 && group->by_labels.empty(); });
 }
 
+void Batcher::Rest() {
+  impl_->pool.Release();
+  impl_->compressor.Release();
+}
+
 uint64_t Batcher::open_bytes() const { return impl_->open_bytes; }
 
 size_t Batcher::streams() const {

@@ -5,7 +5,7 @@
 //
 // One open batch per (tenant, shard). A line is copied once, into its stream's
 // protobuf-framed buffer; the wire bytes equal what protobuf's classes write from
-// proto/push.proto (tests/batch/wire_test.cc).
+// proto/push.proto (tests/batch/batcher_test.cc).
 // Size rules are Promtail's: the sum of line lengths and metadata sizes; a record that
 // would pass `batch_size` closes the batch first; a record alone over it is a batch.
 #pragma once
@@ -58,6 +58,8 @@ class Batcher {
   MonoTime NextDeadline() const;
   // Drops idle streams and their pins; call before LabelInterner::Sweep.
   void ForgetIdleStreams();
+  // Gives back the memory that is kept for the next batch. For quiet times.
+  void Rest();
 
   uint64_t open_bytes() const;
   size_t streams() const;  // known now

@@ -20,7 +20,6 @@ constexpr size_t kPadding = 64;  // scanners may look this far past the end
 Lane::Lane(LaneOptions options, ByteBudget& budget, PushSink& push, Observer& observer, std::function<void()> wake)
     : options_(std::move(options)), budget_(budget), push_(push), observer_(observer), wake_(std::move(wake)) {
   buffer_size_ = options_.read_size;
-  buffer_ = std::make_unique_for_overwrite<char[]>(buffer_size_ + kPadding);
   budget_.Take(buffer_size_);
   UseShares();
   for (const auto& plan : options_.pipelines) pipelines_.push_back(std::make_unique<PipelineState>(plan));
@@ -102,6 +101,7 @@ bool Lane::ReadOnce(FileState& state) {
     retry_at_ = std::min(retry_at_, now_ + kReadRetry);
     return false;
   };
+  if (!buffer_) buffer_ = std::make_unique_for_overwrite<char[]>(buffer_size_ + kPadding);
   const auto read = file.bytes->ReadAt(offset, {buffer_.get(), buffer_size_});
   if (!read) return failed(read.error());
   file.read_failed.store(false, std::memory_order_relaxed);
@@ -355,6 +355,11 @@ MonoTime Lane::NextDeadline() const {
 bool Lane::Idle() const {
   const auto idle = [](const auto& batcher) { return batcher->NextDeadline() == kNever; };
   return ready_.empty() && in_flight_ == 0 && std::all_of(batchers_.begin(), batchers_.end(), idle);
+}
+
+void Lane::Rest() {
+  buffer_.reset();  // it holds nothing between two turns
+  for (const auto& batcher : batchers_) batcher->Rest();
 }
 
 }  // namespace agent::flow

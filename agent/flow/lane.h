@@ -39,7 +39,7 @@ struct LaneOptions {
   // A line longer than this is cut into several.
   size_t max_physical_line = 16 * 1024 * 1024;
   // Packed bytes that wait for an answer. More of them would not make a slow Loki faster.
-  uint64_t most_unsent = 12 * 1024 * 1024;
+  uint64_t most_unsent = 6 * 1024 * 1024;
   std::vector<std::shared_ptr<const stage::PipelinePlan>> pipelines;  // by Target::pipeline
   std::vector<batch::BatcherOptions> clients;
   bool trim_lines = false;  // the rules of standard input (frame/framer.h)
@@ -92,6 +92,8 @@ class Lane final : public FileSink, public DeliverySink, private PushSink {
   MonoTime NextDeadline() const;
   // Nothing open, nothing in flight, nothing readable.
   bool Idle() const;
+  // Gives back the memory that is kept for what comes next. For quiet times.
+  void Rest();
   uint64_t batches_in_flight() const { return in_flight_; }
 
   const LaneStats& stats() const { return stats_; }

@@ -540,5 +540,23 @@ TEST_F(LaneTest, RandomStoriesLoseAndReorderNothing) {
   }
 }
 
+// A quiet lane gives its memory back, in the middle of a line that has outgrown the buffer
+// as well; the line then arrives whole.
+TEST_F(LaneTest, ALaneThatRestedReadsOn) {
+  Make();
+  const std::string begun = Cri(std::string(3000, 'x'));
+  File file = Add(1, Cri("before") + begun.substr(0, begun.size() - 1));
+  StoreAll();
+  ASSERT_TRUE(lane_->Idle());
+  lane_->Rest();
+  file.bytes->text += "\n" + Cri("after");
+  lane_->Readable(file.tailed);
+  StoreAll();
+  lane_->Rest();
+  lane_->Rest();
+  EXPECT_EQ(stored_[kStream1], (Lines{"before", std::string(3000, 'x'), "after"}));
+  EXPECT_EQ(file.tailed->committed_offset, file.bytes->text.size());
+}
+
 }  // namespace
 }  // namespace agent::flow

@@ -4,11 +4,15 @@
 #include <algorithm>
 #include <string>
 
+#include "agent/platform/memory.h"
+
 namespace agent::app {
 namespace {
 
 // After this many turns the loop gets to see posts and timers again.
 constexpr int kTurnsPerPump = 16;
+// A node that is quiet for so long gets the memory of the last batches back.
+constexpr Duration kRestAfter = std::chrono::seconds(5);
 
 }  // namespace
 
@@ -33,13 +37,29 @@ void LaneThread::Pump() {
     more = lane_->RunOnce(now, clock_.Wall());
     now = clock_.Now();
   }
-  idle_.store(!more && lane_->Idle(), std::memory_order_release);
+  const bool idle = !more && lane_->Idle();
+  idle_.store(idle, std::memory_order_release);
+  RestWhenQuiet(idle, now);
   const auto took = static_cast<double>((now - began).count());
   longest_ns_.store(std::max(longest_ns_.load(std::memory_order_relaxed), took), std::memory_order_relaxed);
   if (more) {
     Wake();
   } else {
-    timer_->At(lane_->NextDeadline());
+    timer_->At(std::min(lane_->NextDeadline(), rest_at_));
+  }
+}
+
+void LaneThread::RestWhenQuiet(bool quiet, MonoTime now) {
+  if (!quiet) {
+    rested_ = false;
+    rest_at_ = kNever;
+  } else if (!rested_ && rest_at_ == kNever) {
+    rest_at_ = now + kRestAfter;
+  } else if (now >= rest_at_) {
+    rested_ = true;
+    rest_at_ = kNever;
+    lane_->Rest();
+    platform::ReturnFreeMemory();
   }
 }
 

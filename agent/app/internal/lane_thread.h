@@ -27,12 +27,15 @@ class LaneThread {
  private:
   void Wake();
   void Pump();
+  void RestWhenQuiet(bool quiet, MonoTime now);
 
   Clock& clock_;
   runtime::Loop loop_;
   std::atomic<bool> scheduled_{false};  // a Pump is posted and has not begun
   std::atomic<bool> idle_{false};
   std::atomic<double> longest_ns_{0};
+  MonoTime rest_at_ = kNever;  // when it will have been quiet for long enough
+  bool rested_ = true;         // since the last work
   std::unique_ptr<flow::Lane> lane_;
   std::unique_ptr<runtime::Timer> timer_;
 };

@@ -45,4 +45,9 @@ void BufferPool::Recycle(Buffer& buffer) {
   buffer.size_ = buffer.capacity_ = 0;
 }
 
+void BufferPool::Release() {
+  for (auto& of_a_size : free_) of_a_size.clear();
+  kept_ = 0;
+}
+
 }  // namespace agent::batch

@@ -40,6 +40,9 @@ class BufferPool {
   void Reserve(Buffer& buffer, size_t more, size_t hint);
   // Empties the buffer and takes its memory back.
   void Recycle(Buffer& buffer);
+  // Gives back what is kept.
+  void Release();
+  size_t kept() const { return kept_; }
 
  private:
   static constexpr size_t kSmallest = 512;

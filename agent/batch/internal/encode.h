@@ -15,6 +15,11 @@ class Compressor {
  public:
   // The pieces must stay valid during the call only.
   Bytes Compress(const std::vector<std::string_view>& pieces);
+  // Gives the scratch memory back.
+  void Release() {
+    scratch_.reset();
+    capacity_ = 0;
+  }
 
  private:
   std::unique_ptr<char[]> scratch_;

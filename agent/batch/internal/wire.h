@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The push protocol's bytes, written by hand (proto/push.proto is the format; the
-// differential test against protobuf's classes is tests/batch/wire_test.cc). Pure.
+// differential test against protobuf's classes is tests/batch/batcher_test.cc). Pure.
 #pragma once
 
 #include <cstddef>
