@@ -98,6 +98,8 @@ def test_the_helmfile_example(charts, tmp_path):
             repository = release["chart"].split("/")[0]
             assert repository == "oci:" or repository in {r["name"] for r in helmfile["repositories"]}, release
     assert {"sluice-stack", "sluice-otel"} <= set(done)
+    operator = next(r for r in helmfile["releases"] if r["name"] == "opentelemetry-operator")
+    assert set(operator["needs"]) == {"cert-manager/cert-manager", "monitoring/kube-prometheus-stack"}, "the kinds that its values make"
 
 
 def test_the_argo_cd_example(charts, tmp_path):

@@ -226,6 +226,19 @@ def test_nothing_belongs_to_the_whole_cluster(real):
     assert not [o["metadata"]["name"] for o in real.objects() if o["kind"].startswith("Cluster")]
 
 
+@pytest.mark.parametrize("mode", MODES)
+def test_volumes_outlive_the_release(real, mode):
+    """cleanup.sh keeps them unless it is told otherwise; it finds them by the selector's labels, which
+    the controller copies to the claims."""
+    sets = [o for o in real.objects(mode) if o["kind"] == "StatefulSet"]
+    assert {o["metadata"]["name"] for o in sets} == {"loki", "tempo"}
+    for one in sets:
+        assert (one["spec"].get("persistentVolumeClaimRetentionPolicy") or {}).get("whenDeleted", "Retain") == "Retain"
+        labels = one["spec"]["selector"]["matchLabels"]
+        assert labels["app.kubernetes.io/instance"] == "sluice-stack" and labels["app.kubernetes.io/name"] == one["metadata"]["name"]
+        assert [c["metadata"]["name"] for c in one["spec"]["volumeClaimTemplates"]] == ["storage"]
+
+
 def test_no_memory_for_what_is_switched_off(real):
     """Loki's chart alone would ask for 11 GiB of caches."""
     assert sorted(o["metadata"]["name"] for o in real.objects() if o["kind"] in ("StatefulSet", "Deployment", "DaemonSet")) == ["loki", "sluice", "tempo"]
