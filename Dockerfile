@@ -2,8 +2,10 @@
 # The image holds the agent, its libraries, a small helper for the chart, certificates,
 # time zones, licences and a bill of materials. No shell, no package manager.
 #
-#   docker build --tag sluice:0.1.0 --build-arg VERSION=0.1.0 .
+#   make image        or
+#   docker build --tag sluice:0.1.0 --build-arg VERSION=0.1.0 --build-arg REVISION=$(git rev-parse --short=12 HEAD) .
 #
+# REVISION is what `agent --version` says: the history of the sources is not sent to the engine.
 # For both architectures: docker buildx build --platform linux/amd64,linux/arm64 ...
 ARG BASE=debian:bookworm-slim
 
@@ -34,7 +36,8 @@ COPY CMakeLists.txt CMakePresets.json ./
 COPY cmake cmake
 COPY proto proto
 COPY agent agent
-RUN cmake --preset release -DAGENT_BENCH=OFF -DCMAKE_PREFIX_PATH=/opt/curl -DCURL_NO_CURL_CMAKE=ON >/dev/null \
+ARG REVISION=unknown
+RUN cmake --preset release -DAGENT_REVISION="$REVISION" -DAGENT_BENCH=OFF -DCMAKE_PREFIX_PATH=/opt/curl -DCURL_NO_CURL_CMAKE=ON >/dev/null \
  && cmake --build build/release --target agent -j"$(nproc)"
 COPY LICENSE ./
 COPY helm/image helm/image
@@ -51,7 +54,9 @@ ENV SSL_CERT_FILE=/etc/ssl/certs/ca-certificates.crt
 EXPOSE 3101
 ENTRYPOINT ["/usr/bin/agent"]
 ARG VERSION=0.1.0
+ARG REVISION=unknown
 LABEL org.opencontainers.image.title="sluice" \
       org.opencontainers.image.description="Carries container logs to Loki" \
       org.opencontainers.image.licenses="Apache-2.0" \
-      org.opencontainers.image.version="${VERSION}"
+      org.opencontainers.image.version="${VERSION}" \
+      org.opencontainers.image.revision="${REVISION}"

@@ -2,10 +2,12 @@
 # scripts/install-deps.sh, which says which) and, for some tests, Go modules.
 JOBS ?= $(shell nproc)
 PYTHON ?= /usr/bin/python3
+IMAGE_VERSION := $(shell sed -n 's/^appVersion: "\(.*\)"/\1/p' helm/agent/Chart.yaml)
+IMAGE ?= sluice:$(IMAGE_VERSION)
 LAUNCHER := $(if $(shell command -v ccache),-DCMAKE_CXX_COMPILER_LAUNCHER=ccache)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test release dev asan tsan tidy fuzz bench bench-quick unit e2e soak helm-test image-test arm64 browser-test \
+.PHONY: help demo test release dev asan tsan tidy fuzz bench bench-quick unit e2e soak helm-test image image-test arm64 browser-test \
         format style install package clean
 
 help: ## this list
@@ -52,6 +54,9 @@ soak: release ## kills, failing disks and a failing Loki for SOAK_SECONDS (600):
 helm-test: ## the charts and their scripts
 	@scripts/install-deps.sh test
 	@tests/helm/run.sh --with-apiserver
+
+image: ## the container image, as $(IMAGE); needs Docker
+	@docker build --tag $(IMAGE) --build-arg VERSION=$(IMAGE_VERSION) --build-arg REVISION=$$(git rev-parse --short=12 HEAD) .
 
 image-test: ## the whole Dockerfile in a Docker engine of its own, and what it makes; as root
 	@scripts/build-helm-tools.sh docker

@@ -5,6 +5,9 @@
 #
 #   tests/image/docker.sh [--keep]         the whole Dockerfile; as long as a release build
 #   tests/image/docker.sh --quick AGENT    its last stage, around a program that is built
+#   tests/image/docker.sh --rootfs DIR --platform linux/arm64
+#                                          its last stage, around what collect.sh has put
+#                                          together for another architecture (make arm64-image)
 #
 # The engine uses no bridge and no packet filter; containers use the machine's network.
 # The base image is made by debootstrap under the tag that the Dockerfile names, so
@@ -14,12 +17,14 @@ set -euo pipefail
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 tools=${SLUICE_TOOLS:-${XDG_CACHE_HOME:-$HOME/.cache}/sluice/tools}
-keep=no agent=
+keep=no agent='' rootfs='' platform=()
 while (($#)); do
   case $1 in
     --keep) keep=yes ;;
     --quick) (($# > 1)) || { echo "--quick needs the agent's program" >&2; exit 2; }; agent=$(realpath "$2"); shift ;;
-    -h | --help) sed -n '3,13s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"; exit 0 ;;
+    --rootfs) (($# > 1)) || { echo "--rootfs needs a directory" >&2; exit 2; }; rootfs=$(realpath "$2"); shift ;;
+    --platform) (($# > 1)) || { echo "--platform needs a value" >&2; exit 2; }; platform=(--platform "$2"); shift ;;
+    -h | --help) sed -n '3,16s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"; exit 0 ;;
     *) echo "unknown option $1" >&2; exit 2 ;;
   esac
   shift
@@ -32,7 +37,8 @@ if ! command -v dockerd >/dev/null && [[ -x $tools/docker/usr/sbin/dockerd ]]; t
 fi
 python=/usr/bin/python3
 needed=(dockerd docker "$python")
-[[ -n $agent ]] || needed+=(debootstrap)
+whole=no
+[[ -n $agent$rootfs ]] || { whole=yes; needed+=(debootstrap); }
 for tool in "${needed[@]}"; do command -v "$tool" >/dev/null || not_run "$tool is not there (Debian: docker.io, debootstrap)"; done
 [[ $(id -u) == 0 ]] || not_run "an engine needs root"
 
@@ -67,26 +73,31 @@ done
 docker version >/dev/null 2>&1 || { tail -n 20 "$work/dockerd.log" >&2; not_run "the Docker engine does not answer"; }
 
 started=$SECONDS
-if [[ -z $agent ]]; then
+revision=$(git -C "$root" rev-parse --short=12 HEAD 2>/dev/null || echo 0123456789ab)
+if [[ $whole == yes ]]; then
   if ! docker image inspect debian:bookworm-slim >/dev/null 2>&1; then
     "$root/scripts/debian-root.sh" "$work/base"
     tar -C "$work/base" -c . | docker import - debian:bookworm-slim >/dev/null
   fi
-  docker build --network=host --tag sluice:test --build-arg VERSION=0.0.0-test "$root"
+  docker build --network=host --tag sluice:test --build-arg VERSION=0.0.0-test --build-arg REVISION="$revision" "$root"
 else
   # The same last stage, with the libraries of this machine instead of the base's.
   mkdir "$work/context"
-  g++ -std=c++20 -O1 -o "$work/helper" "$root/helm/image/helper.cc"
-  "$root/helm/image/collect.sh" "$agent" "$work/helper" "$root/LICENSE" 0.0.0-test "$work/context/rootfs"
+  if [[ -n $rootfs ]]; then
+    cp -a "$rootfs" "$work/context/rootfs"
+  else
+    g++ -std=c++20 -O1 -o "$work/helper" "$root/helm/image/helper.cc"
+    "$root/helm/image/collect.sh" "$agent" "$work/helper" "$root/LICENSE" 0.0.0-test "$work/context/rootfs"
+  fi
   sed -n '/^FROM scratch$/,$p' "$root/Dockerfile" | sed 's|^COPY --from=build /rootfs/ |COPY rootfs/ |' >"$work/context/Dockerfile"
   grep -q '^COPY rootfs/ /$' "$work/context/Dockerfile" || { echo "the Dockerfile's last stage is not as expected" >&2; exit 1; }
-  docker build --quiet --tag sluice:test --build-arg VERSION=0.0.0-test "$work/context" >/dev/null
+  docker build "${platform[@]}" --quiet --tag sluice:test --build-arg VERSION=0.0.0-test --build-arg REVISION="$revision" "$work/context" >/dev/null
 fi
 echo "image: built in $((SECONDS - started)) s"
 
 size=$(docker image inspect --format '{{.Size}}' sluice:test)
 echo "image: $((size / 1024)) KiB unpacked"
-container=$(docker create sluice:test)
+container=$(docker create "${platform[@]}" sluice:test)
 docker export "$container" >"$work/image.tar"
 docker rm "$container" >/dev/null
 tar -tvf "$work/image.tar" | awk '{ split($6, p, "/"); place = p[1] "/" p[2] "/" p[3]
@@ -99,11 +110,14 @@ for file in usr/bin/agent usr/bin/sluice-helper etc/ssl/certs/ca-certificates.cr
 done
 if grep -E '(^|/)(sh|bash|dash|busybox|apt|dpkg|perl|python3?)$' "$work/files"; then echo "the image has a shell or more" >&2; exit 1; fi
 # libcurl of the machine loads more than the image's own.
-if [[ -z $agent ]] && ((size > 25 * 1024 * 1024)); then echo "the image is larger than 25 MiB" >&2; exit 1; fi
+if [[ $whole == yes ]] && ((size > 25 * 1024 * 1024)); then echo "the image is larger than 25 MiB" >&2; exit 1; fi
 [[ $(docker image inspect --format '{{.Config.User}}' sluice:test) == 10001:0 ]]
 
-safe=(--network=host --read-only --cap-drop=ALL --security-opt=no-new-privileges)
-docker run --rm "${safe[@]}" sluice:test --version
+safe=("${platform[@]}" --network=host --read-only --cap-drop=ALL --security-opt=no-new-privileges)
+docker run --rm "${safe[@]}" sluice:test --version | tee "$work/version"
+# It said "revision: unknown" in the image, which has no history to ask.
+if [[ $whole == yes ]]; then grep -qF "(revision: $revision)" "$work/version" || { echo "the program does not know its revision" >&2; exit 1; }; fi
+[[ $(docker image inspect --format '{{index .Config.Labels "org.opencontainers.image.revision"}}' sluice:test) == "$revision" ]]
 if docker run --rm "${safe[@]}" --entrypoint /bin/sh sluice:test -c true 2>/dev/null; then echo "the image has a shell" >&2; exit 1; fi
 docker run --rm "${safe[@]}" --entrypoint /usr/bin/sluice-helper sluice:test say "the helper runs"
 
