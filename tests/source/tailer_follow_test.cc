@@ -90,6 +90,30 @@ TEST_F(TailerFollow, OnlyTheDeepestExistingParentIsWatched) {
   EXPECT_EQ(tailer->watches(), 3U);  // pods, the pod, the container
 }
 
+// A folder that is removed while a file of it is still open, and comes back: nobody looked
+// for it again until the next look at everything, a minute later.
+TEST_F(TailerFollow, ADirectoryThatComesBackWhileADeletedFileOfItIsOpenIsSeen) {
+  for (const bool events : {true, false}) {
+    inotify = events;
+    targets.clear();
+    const std::string folder = events ? "/watched" : "/polled", log = folder + "/app.log";
+    mem.MakeDirectories(folder);
+    mem.Append(log, "1\n");
+    AddTarget(log);
+    acknowledge = false;
+    Start();
+    Step();
+    mem.Unlink(log);
+    mem.RemoveAll(folder);
+    Pass(3s);
+    mem.MakeDirectories(folder);
+    mem.Append(log, "2\n");
+    Pass(3s);
+    EXPECT_EQ(lane->texts(), (Strings{"1", "2"})) << events;
+    Kill();
+  }
+}
+
 TEST_F(TailerFollow, ExcludedFilesAreLeftAlone) {
   mem.Append("/logs/a.log", "a\n");
   mem.Append("/logs/secret.log", "s\n");

@@ -324,6 +324,103 @@ TEST_F(TailerRotation, PastThePinnedBudgetTheOldestGoesFirst) {
   EXPECT_EQ(mem.open_handles(), 1U);
 }
 
+// Loki is away, and the kubelet packs what it has rotated: the agent held more deleted files
+// than it may, and gave up bytes that stood in archives beside them.
+class TailerPinned : public TailerRotation, public ::testing::WithParamInterface<bool> {};
+
+TEST_P(TailerPinned, WhatThePinnedBudgetCannotHoldIsReadOnInItsArchive) {
+  const bool killed = GetParam();
+  options.pinned_bytes = 20000;
+  const std::string log = "/logs/0.log";
+  Strings written;
+  const auto write = [&] {
+    for (int i = 0; i < 100; ++i) {
+      written.push_back("line " + std::to_string(written.size()) + std::string(60, '.'));
+      mem.Append(log, written.back() + "\n");
+    }
+  };
+  const auto look = [&] {
+    tailer->HandleEvents(clock.Now());
+    tailer->Tick(clock.Now());
+    clock.Advance(1s);
+  };
+  write();
+  Follow();
+  write();
+  mem.Append(log, "line 2");  // a part of the file is read, and not stored: up to the middle of a line
+  acknowledge = false;
+  Step();
+  mem.Append(log, "00\n");
+  written.push_back("line 200");
+  std::vector<std::string> names;
+  for (int i = 0; i < 8; ++i) {
+    names.push_back(log + ".20240101-00000" + std::to_string(i));
+    mem.Move(log, names.back());
+    write();
+    look();
+    if (i == 0) continue;
+    const std::string& older = names[names.size() - 2];
+    mem.Append(older + ".gz", Gzip(mem.Content(older)));
+    mem.Unlink(older);
+    look();
+  }
+  for (int i = 0; i < 5; ++i) look();
+  EXPECT_LE(tailer->pinned_bytes(), 20000U);
+  EXPECT_EQ(losses.bytes(), 0U);
+  tailer->Save(clock.Now());
+  if (killed) {
+    Kill();
+    arrived.clear();
+    written.erase(written.begin(), written.begin() + 100);  // they were stored
+    Start();
+  }
+  acknowledge = true;
+  Pass(30s);
+  EXPECT_EQ(Lines(), written);
+  EXPECT_EQ(losses.bytes(), 0U);
+  Restart();
+  Pass(15s);
+  EXPECT_EQ(Lines(), written);
+}
+
+INSTANTIATE_TEST_SUITE_P(Stories, TailerPinned, ::testing::Bool());
+
+// The archives are gone, too, but not before they were pinned themselves.
+TEST_F(TailerRotation, ArchivesThatAreDeletedCountAsPinned) {
+  options.pinned_bytes = 1500;
+  const std::string log = "/logs/0.log", old = log + ".20240101-000000";
+  for (int i = 0; i < 100; ++i) mem.Append(log, "line " + std::to_string(1000 + i) + "\n");  // 1000 bytes
+  AddTarget("/logs/*.log");
+  Start();
+  tailer->HandleEvents(clock.Now());  // found, not read
+  const std::string archive = Gzip(mem.Content(log));
+  ASSERT_LT(archive.size(), 700U);
+  mem.Move(log, old);
+  mem.Append(log, "new\n");
+  mem.Append(old + ".gz", archive);
+  mem.Unlink(old);
+  const auto look = [&] {
+    for (int i = 0; i < 3; ++i) {
+      tailer->HandleEvents(clock.Now());
+      tailer->Tick(clock.Now());
+      clock.Advance(1s);
+    }
+  };
+  look();
+  EXPECT_EQ(tailer->pinned_bytes(), 0U);
+  mem.Unlink(old + ".gz");
+  look();
+  EXPECT_EQ(tailer->pinned_bytes(), archive.size());
+  options.pinned_bytes = 10;
+  tailer->Reconfigure(options);
+  look();
+  Pass(10s);
+  EXPECT_EQ(Lines(), (Strings{"new"}));
+  ASSERT_EQ(losses.losses.size(), 1U);
+  EXPECT_EQ(losses.losses[0].bytes, 1000U);  // as they would have been unpacked
+  EXPECT_EQ(mem.open_handles(), 2U);  // the new file, and the lock
+}
+
 TEST_F(TailerRotation, GzipWhileTheFileIsBeingRead) {
   mem.Append("/logs/0.log", "1\n2\n");
   Follow();

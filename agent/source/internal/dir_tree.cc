@@ -213,7 +213,8 @@ bool DirTree::NeedsWatch(const Node& node) const {
   return std::any_of(node.states.begin(), node.states.end(), [&](const State& state) {
     const Glob::Segment& segment = SegmentOf(state);
     if (segment.kind != Kind::kLiteral || IsLast(state)) return true;
-    return !nodes_.contains(platform::Join(node.path, segment.text));
+    const auto child = nodes_.find(platform::Join(node.path, segment.text));
+    return child == nodes_.end() || !child->second->exists;  // pinned by a deleted file, and gone
   });
 }
 

@@ -58,6 +58,7 @@ struct Generation {
   bool superseded = false;  // the container was restarted: the next number has bytes
   bool cut = false;         // truncated, and its copy is still looked for
   bool continued = false;   // another generation goes on in the same file
+  bool unpacked_only = false;  // deleted, and no archive has its bytes
   // Set when its bytes cannot be read any further.
   bool sealed = false;
   MonoTime sealed_at{};

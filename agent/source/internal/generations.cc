@@ -130,7 +130,11 @@ Generation* Tailer::Impl::ContinueAt(Generation& old, uint64_t offset, bool own_
 
 // Looks at an open file: has it grown, shrunk, or lost its last name?
 void Tailer::Impl::Inspect(Generation& generation, bool check_head) {
-  if (generation.sealed || generation.continued || generation.packing != Packing::kPlain) return;
+  if (generation.sealed || generation.continued) return;
+  if (generation.packing != Packing::kPlain) {
+    InspectArchive(generation);
+    return;
+  }
   if (generation.cut) {
     Truncated(generation, generation.size);
     return;
@@ -175,6 +179,16 @@ void Tailer::Impl::Inspect(Generation& generation, bool check_head) {
   SaveSoon();
   if (first_bytes) HasFirstBytes(generation);
   if (grown && !generation.finished()) parts_.sink.Readable(generation.file);
+}
+
+// An archive grows no more, but it may be deleted.
+void Tailer::Impl::InspectArchive(Generation& generation) {
+  const std::shared_ptr<platform::File> file = generation.source->file();
+  if (file == nullptr || generation.place != Place::kAway) return;
+  const auto stat = file->Stat();
+  if (!stat || stat->links > 0) return;
+  generation.place = Place::kDeleted;
+  generation.detached_at = now_;
 }
 
 // The writer has cut the file. What was not read is lost, unless it made a copy first
@@ -297,8 +311,10 @@ void Tailer::Impl::ReportLoss(Generation& generation) {
   if (!noticed) return;
   generation.loss_reported = true;
   const uint64_t read = generation.file->read_offset.load(std::memory_order_relaxed);
-  if (generation.size <= read) return;
-  const uint64_t bytes = generation.size - read;
+  const bool packed = generation.packing != Packing::kPlain && generation.limit != UINT64_MAX;
+  const uint64_t end = packed ? generation.limit : generation.size;
+  if (end <= read) return;
+  const uint64_t bytes = end - read;
   Count(parts_.metrics.lost_bytes, static_cast<double>(bytes));
   parts_.losses.Lost({generation.seal_reason, generation.file->target->job, generation.file->path, bytes,
                       generation.file});
@@ -427,30 +443,6 @@ void Tailer::Impl::SetLocation(Generation& generation, std::string location) {
   found->second->generations.push_back(&generation);
   tree_.Pin(path);
   if (tree_.Polled(path)) next_poll_ = std::min(next_poll_, now_ + options_.poll_period);
-}
-
-// Deleted files that are not settled take disk space that nobody sees.
-void Tailer::Impl::EnforcePinnedBudget() {
-  pinned_ = 0;
-  std::vector<Generation*> pinning;
-  for (Generation* generation : lingering_) {
-    if (generation->place != Place::kDeleted || generation->sealed || generation->continued) continue;
-    pinned_ += generation->size;
-    pinning.push_back(generation);
-  }
-  if (pinned_ <= options_.pinned_bytes) return;
-  std::sort(pinning.begin(), pinning.end(), [](const Generation* a, const Generation* b) {
-    return a->detached_at != b->detached_at ? a->detached_at < b->detached_at : a->file->id < b->file->id;
-  });
-  for (Generation* generation : pinning) {
-    if (pinned_ <= options_.pinned_bytes) return;
-    pinned_ -= generation->size;
-    LogWarn("a deleted file was released before it was read, to free disk space; see limits_config.pinned_bytes",
-            {{"path", generation->file->path}, {"bytes", generation->size}});
-    Unregister(*generation);
-    SetLocation(*generation, "");
-    Seal(*generation, LossReason::kPinnedBudget);
-  }
 }
 
 }  // namespace agent::source

@@ -70,6 +70,10 @@ class PlainSource final : public TailSource {
 // read again. kConfig if this build does not know the packing.
 Result<std::unique_ptr<TailSource>> MakeUnpackingSource(Packing packing, std::shared_ptr<platform::File> file);
 
+// A packed file that reads as if it were not; forwards is cheap, backwards begins again. Its
+// Stat is the packed file's. Thread-safe.
+std::shared_ptr<platform::File> MakeUnpackedFile(Packing packing, std::shared_ptr<platform::File> file);
+
 // The fingerprint of the unpacked beginning. kCorrupt if it is not packed so.
 Result<Fingerprint> UnpackedHead(Packing packing, const std::shared_ptr<platform::File>& file, uint32_t length);
 

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// The tailer's inside. One class over several files, each an idea:
+// The tailer's inside, on the io thread. One class over several files, each an idea:
 //   targets.cc      targets come, change and go
 //   follow.cc       what a path leads to, and what that means
 //   attach.cc       a file that a path has not led to before
 //   generations.cc  one generation from its first byte to its last
+//   pinned.cc       deleted files that are still needed
 //   restarts.cc     a container's next run
 //   recover.cc      after a restart: where saved positions continue
 //   siblings.cc     rotated files beside a path
@@ -11,7 +12,6 @@
 //   save.cc         positions out
 //   time_to_loss.cc how long unread bytes will live
 //   explain.cc      for people
-// io thread only.
 #pragma once
 
 #include <map>
@@ -106,10 +106,8 @@ class Tailer::Impl final : public TreeListener {
 
   // -- follow.cc --
   Chain& GetChain(Slot& slot, const std::string& path);
-  template <class Visit>
-  void VisitChainsAt(const std::string& path, Visit visit);
-  template <class Visit>
-  void VisitGenerationsAt(const std::string& path, Visit visit);
+  template <class Visit> void VisitChainsAt(const std::string& path, Visit visit);
+  template <class Visit> void VisitGenerationsAt(const std::string& path, Visit visit);
   void MarkDirty(Chain& chain);
   void Settle();
   void Look(Chain& chain);
@@ -158,7 +156,9 @@ class Tailer::Impl final : public TreeListener {
   void SetLocation(Generation& generation, std::string location);
   void Register(Generation& generation);
   void Unregister(Generation& generation);
+  void InspectArchive(Generation& generation);
   void EnforcePinnedBudget();
+  bool ReadOnInArchive(Generation& generation);
 
   // -- restarts.cc --
   Duration Ago(WallNanos when) const;

@@ -13,8 +13,11 @@ namespace {
 constexpr double kNewest = 0.5;
 
 bool HasUnstored(const Generation& generation) {
-  if (generation.sealed || generation.drained() || generation.packing != Packing::kPlain) return false;
-  return generation.file->committed_offset.load(std::memory_order_relaxed) < std::min(generation.size, generation.limit);
+  if (generation.sealed || generation.drained()) return false;
+  const bool plain = generation.packing == Packing::kPlain;
+  if (!plain && generation.limit == UINT64_MAX) return false;  // an archive's end is not known before it is read
+  const uint64_t end = plain ? std::min(generation.size, generation.limit) : generation.limit;
+  return generation.file->committed_offset.load(std::memory_order_relaxed) < end;
 }
 
 }  // namespace

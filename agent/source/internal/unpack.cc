@@ -149,13 +149,13 @@ class Unpacker {
 class UnpackingSource final : public TailSource {
  public:
   UnpackingSource(std::shared_ptr<platform::File> file, Packing packing)
-      : TailSource(std::move(file)), packing_(packing), unpacker_(std::make_unique<Unpacker>(packing)) {}
+      : TailSource(std::move(file)), packing_(packing) {}
 
   void Consumed(uint64_t consumed) override { consumed_ = std::max(consumed_, consumed); }
 
  private:
   Result<size_t> Fetch(platform::File& file, uint64_t offset, std::span<char> into) override {
-    if (offset < start_) {  // before what is kept: from the beginning again
+    if (offset < start_ || unpacker_ == nullptr) {  // before what is kept: from the beginning again
       unpacker_ = std::make_unique<Unpacker>(packing_);
       window_bytes_.clear();
       start_ = 0;
@@ -186,13 +186,38 @@ class UnpackingSource final : public TailSource {
   }
 
   const Packing packing_;
-  std::unique_ptr<Unpacker> unpacker_;
+  std::unique_ptr<Unpacker> unpacker_;  // many wait for their turn: none before the first read
   std::vector<char> window_bytes_;  // unpacked bytes from start_ on
   uint64_t start_ = 0;
   uint64_t consumed_ = 0;
 };
 
+class UnpackedFile final : public platform::File {
+ public:
+  UnpackedFile(Packing packing, std::shared_ptr<platform::File> file)
+      : file_(std::move(file)), source_(file_, packing) {}
+
+  Result<size_t> ReadAt(uint64_t offset, std::span<char> into) override {
+    MutexLock lock(mutex_);
+    source_.Consumed(offset);
+    return source_.ReadAt(offset, into);
+  }
+  Status Write(std::string_view) override { return Fail(Code::kInternal, "an archive is not written"); }
+  Result<platform::FileStat> Stat() override { return file_->Stat(); }
+  Status Sync() override { return {}; }
+  Result<bool> TryLock() override { return false; }
+
+ private:
+  const std::shared_ptr<platform::File> file_;
+  Mutex mutex_;
+  UnpackingSource source_ AGENT_GUARDED_BY(mutex_);
+};
+
 }  // namespace
+
+std::shared_ptr<platform::File> MakeUnpackedFile(Packing packing, std::shared_ptr<platform::File> file) {
+  return std::make_shared<UnpackedFile>(packing, std::move(file));
+}
 
 Result<std::unique_ptr<TailSource>> MakeUnpackingSource(Packing packing, std::shared_ptr<platform::File> file) {
   if (packing == Packing::kPlain) return std::make_unique<PlainSource>(std::move(file));
