@@ -38,9 +38,9 @@ mountpoint -q "$root/proc" || mount -t proc proc "$root/proc"
 trap 'umount "$root/proc"' EXIT
 # The variables are those of the other system.
 # shellcheck disable=SC2016
-chroot "$root" bash -ec 'cd /src
+chroot "$root" env REVISION="$(git rev-parse --short=12 HEAD 2>/dev/null || true)" bash -ec 'cd /src
   export LC_ALL=C.UTF-8
-  cmake --preset release --toolchain cmake/toolchains/aarch64-linux-gnu.cmake -B /build -DAGENT_BENCH=OFF -DAGENT_WERROR=OFF \
+  cmake --preset release --toolchain cmake/toolchains/aarch64-linux-gnu.cmake -B /build -DAGENT_REVISION="$REVISION" -DAGENT_BENCH=OFF -DAGENT_WERROR=OFF -DAGENT_PCH=ON \
     -DCMAKE_INTERPROCEDURAL_OPTIMIZATION=OFF -DCMAKE_CXX_FLAGS_RELWITHDEBINFO="-O2 -DNDEBUG" >/dev/null
   cmake --build /build --target agent -j"${JOBS:-$(nproc)}"' >"$work/build.log" 2>&1 || { grep -A 20 -m 1 -E 'FAILED|Error' "$work/build.log" >&2; exit 1; }
 cp "$root/build/bin/agent" "$work/agent"
