@@ -85,6 +85,19 @@ Result<int64_t> IntOf(const Node& node, Mode mode) {
   return bad("");
 }
 
+Result<uint64_t> UnsignedOf(const Node& node, Mode mode) {
+  const internal::Scalar value = node.is_scalar() && !node.quoted ? internal::ResolvePlain(node.scalar) : internal::Scalar{};
+  if (value.type == Node::ScalarType::kInt && !value.integer_fits) return value.large;
+  constexpr double kHalf = 9223372036854775808.0;  // 2^63
+  if (value.type == Node::ScalarType::kFloat && value.number >= kHalf && value.number < 2 * kHalf) {
+    return static_cast<uint64_t>(value.number);
+  }
+  Result<int64_t> number = IntOf(node, mode);
+  if (!number) return Forward(number);
+  if (*number < 0) return Fail(Code::kConfig, Quote(node.scalar) + " is negative; write a whole number from 0");
+  return static_cast<uint64_t>(*number);
+}
+
 Result<double> DoubleOf(const Node& node, Mode mode) {
   const auto bad = [&node](std::string_view hint) {
     return Fail(Code::kConfig, "expected a number, got " + Describe(node) + std::string(hint));
@@ -167,6 +180,13 @@ bool MapReader::Int(std::string_view key, int64_t& out) {
     Warning(key, "this is a whole number; `" + value->scalar + "` is taken as " + std::to_string(*number));
   }
   Store(key, number, out);
+  return true;
+}
+
+bool MapReader::Unsigned(std::string_view key, uint64_t& out) {
+  const Node* value = Known(key);
+  if (value == nullptr) return false;
+  Store(key, UnsignedOf(*value, mode_), out);
   return true;
 }
 

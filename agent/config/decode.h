@@ -48,6 +48,7 @@ class MapReader {
   bool String(std::string_view key, std::string& out);
   bool Bool(std::string_view key, bool& out);
   bool Int(std::string_view key, int64_t& out);
+  bool Unsigned(std::string_view key, uint64_t& out);
   bool Double(std::string_view key, double& out);
   bool GoDuration(std::string_view key, Duration& out);  // a bare integer is nanoseconds
   bool PrometheusDuration(std::string_view key, Duration& out);

@@ -138,8 +138,8 @@ Result<Duration> ParsePrometheusDuration(std::string_view text) {
 
 Result<uint64_t> ParseBytes(std::string_view text) {
   constexpr std::string_view kHelp = "is not a size; write a whole number of bytes, or one with a unit, such as 256kb or 1MB";
+  if (text.empty()) return 0;  // as in Promtail
   std::string_view rest = text;
-  while (rest.starts_with(' ')) rest.remove_prefix(1);
   while (rest.ends_with(' ')) rest.remove_suffix(1);
   uint64_t value = 0;
   const auto [stop, error] = std::from_chars(rest.data(), rest.data() + rest.size(), value);
@@ -155,7 +155,10 @@ Result<uint64_t> ParseBytes(std::string_view text) {
   for (size_t i = 0; i < kLetters.size(); ++i) {
     const std::string letter(1, kLetters[i]);
     const std::string name(kLong[i]);
-    if (unit != letter && unit != letter + "b" && unit != letter + "ib" && unit != name && unit != name + "s") continue;
+    if (unit != letter && unit != letter + "b" && unit != letter + "ib" && unit != name && unit != name + "s" &&
+        unit + "byte" != name) {
+      continue;
+    }
     const uint64_t scale = uint64_t{1} << (10 * (i + 1));
     if (value > std::numeric_limits<uint64_t>::max() / scale) return Bad(text, "is too large for a size");
     return value * scale;

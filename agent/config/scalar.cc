@@ -90,6 +90,7 @@ Scalar ResolveNumber(std::string_view text) {
   if (!plain.empty() && IsDigit(plain[0]) && ParseMagnitude(plain, large)) {
     out.type = kInt;
     out.integer_fits = false;
+    out.large = large;
     out.number = static_cast<double>(large);
     return out;
   }

@@ -30,25 +30,9 @@ bool IsNameChar(char c) {
   return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
 }
 
-// One reference at the start of `rest` (after the '$'); empty if there is none. Go's
-// rules: the longest run of name characters, or anything valid in braces.
-struct Reference {
-  std::string_view name;
-  size_t length = 0;  // of the reference, '$' not counted
-};
-
-Reference ReadReference(std::string_view rest) {
-  const bool braces = !rest.empty() && rest.front() == '{';
-  const size_t start = braces ? 1 : 0;
-  size_t end = start;
-  while (end < rest.size() && IsNameChar(rest[end])) ++end;
-  if (end == start) return {};
-  if (braces && (end >= rest.size() || rest[end] != '}')) return {};
-  return {rest.substr(start, end - start), braces ? end + 1 : end};
-}
-
 std::string_view GroupOf(const text::Regex& regex, std::string_view name, std::span<const std::string_view> groups) {
-  if (std::all_of(name.begin(), name.end(), [](char c) { return c >= '0' && c <= '9'; })) {
+  const bool number = std::all_of(name.begin(), name.end(), [](char c) { return c >= '0' && c <= '9'; });
+  if (number && (name.size() == 1 || name.front() != '0')) {  // 01 is a name, to Go
     const size_t index = name.size() > 4 ? kMaxGroups : std::stoul(std::string(name));
     return index < groups.size() && index <= regex.groups() ? groups[index] : std::string_view{};
   }
@@ -70,13 +54,12 @@ std::string Expand(const text::Regex& regex, std::string_view pattern, std::span
       pattern.remove_prefix(1);
       continue;
     }
-    const Reference reference = ReadReference(pattern);
-    if (reference.length == 0) {
+    std::string_view name;
+    if (text::TakeReference(pattern, name)) {
+      out.append(GroupOf(regex, name, groups));
+    } else {
       out += '$';
-      continue;
     }
-    out.append(GroupOf(regex, reference.name, groups));
-    pattern.remove_prefix(reference.length);
   }
   return out;
 }
@@ -204,7 +187,13 @@ void CheckRule(config::MapReader& reader, const RelabelRule& rule, bool has_othe
   if (equal && has_other_fields) {
     reader.Error("action", "keepequal and dropequal take source_labels and target_label only");
   }
-  if (names_only && (!rule.source_labels.empty() || !rule.target_label.empty() || rule.modulus != 0 ||
+  if (std::ranges::find(rule.source_labels, "") != rule.source_labels.end()) {
+    reader.Error("source_labels", "a label's name cannot be empty");
+  }
+  if (rule.action == Action::kLabelMap && rule.replacement.empty()) {
+    reader.Error("replacement", "labelmap needs a replacement: the new name");
+  }
+  if (names_only && (reader.Child("source_labels") != nullptr || !rule.target_label.empty() || rule.modulus != 0 ||
                      rule.separator != ";" || rule.replacement != "$1")) {
     reader.Error("action", "labeldrop and labelkeep take a regex only");
   }
@@ -218,12 +207,10 @@ RelabelRule DecodeRule(const config::Node& node, const std::string& path, Diagno
   reader.StringList("source_labels", rule.source_labels);
   reader.String("separator", rule.separator);
   reader.String("regex", rule.regex_text);
-  int64_t modulus = 0;
-  if (reader.Int("modulus", modulus) && modulus < 0) reader.Error("modulus", "must not be negative");
-  rule.modulus = modulus < 0 ? 0 : static_cast<uint64_t>(modulus);
+  reader.Unsigned("modulus", rule.modulus);
   reader.String("target_label", rule.target_label);
   reader.String("replacement", rule.replacement);
-  CheckRule(reader, rule, rule.regex_text != kDefaultRegex || rule.modulus != 0 || rule.separator != ";" ||
+  CheckRule(reader, rule, reader.Child("regex") != nullptr || rule.modulus != 0 || rule.separator != ";" ||
                               rule.replacement != "$1");
   auto compiled = text::Regex::Compile("^(?s:" + rule.regex_text + ")$");
   if (compiled) {
@@ -254,6 +241,9 @@ std::vector<RelabelRule> DecodeRelabelRules(const config::Node* list, const std:
 Relabelled Relabel(const std::vector<RelabelRule>& rules, LabelMap labels) {
   Relabelled out;
   out.labels = std::move(labels);
+  // An empty label is none, so labelmap must not find it: `app: ""` of a pod would take away
+  // the `app` that an earlier rule has set.
+  std::erase_if(out.labels, [](const auto& label) { return label.second.empty(); });
   for (const RelabelRule& rule : rules) {
     if (Apply(rule, out.labels)) continue;
     out.kept = false;

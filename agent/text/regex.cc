@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "agent/text/internal/template_unicode.h"
 #include "agent/text/utf8.h"
 
 namespace agent::text {
@@ -204,6 +205,20 @@ bool Regex::Matches(std::string_view text, Arena& arena) const {
   const std::string_view valid = IsValidUtf8(text) ? text : Replaced(text, arena);
   return impl_->re->Match(re2::StringPiece(valid.data(), valid.size()), 0, valid.size(), RE2::ANCHOR_BOTH,
                           nullptr, 0);
+}
+
+bool TakeReference(std::string_view& rest, std::string_view& name) {
+  const bool braced = rest.starts_with('{');
+  size_t length = braced ? 1 : 0;
+  while (length < rest.size()) {
+    const tmpl::Decoded next = tmpl::DecodeRune(rest, length);
+    if (!tmpl::IsAlphanumeric(next.rune)) break;
+    length += next.size;
+  }
+  name = rest.substr(braced ? 1 : 0, length - (braced ? 1 : 0));
+  if (name.empty() || (braced && (length == rest.size() || rest[length] != '}'))) return false;
+  rest.remove_prefix(length + (braced ? 1 : 0));
+  return true;
 }
 
 }  // namespace agent::text

@@ -57,4 +57,9 @@ class Regex {
   std::unique_ptr<Impl> impl_;
 };
 
+// The group that a `$` of a replacement names: `rest` is what follows it, and is moved on.
+// False if the `$` stands for itself. As in Go a name without braces is as long as can be,
+// letters of any script included: `$1é` names no group 1.
+bool TakeReference(std::string_view& rest, std::string_view& name);
+
 }  // namespace agent::text

@@ -59,7 +59,8 @@ TEST(ParseValues, Sizes) {
       {"0", 0}, {"17", 17}, {"17b", 17}, {"17 B", 17}, {"256kb", 262144}, {"256KB", 262144}, {"1 kilobyte", 1024},
       {"2kilobytes", 2048}, {"1k", 1024}, {"1KiB", 1024}, {"1MB", 1 << 20}, {"1m", 1 << 20}, {"3GB", 3221225472},
       {"1t", 1ULL << 40}, {"1PB", 1ULL << 50}, {"15e", 15ULL << 60}, {"18446744073709551615", ~0ULL},
-      {"", kNone}, {"-1", kNone}, {"1.5MB", kNone}, {"MB", kNone}, {"1XB", kNone}, {"1 MB x", kNone}, {"16e", kNone},
+      {"", 0}, {" 5", kNone}, {"5 ", 5}, {"2kilo", 2048}, {"1mega", 1 << 20}, {"1kB", 1024}, {"1Kb", 1024},
+      {"-1", kNone}, {"1.5MB", kNone}, {"MB", kNone}, {"1XB", kNone}, {"1 MB x", kNone}, {"16e", kNone},
       {"18446744073709551616", kNone}, {"0x10", kNone},
   };
   for (const auto& row : kRows) EXPECT_EQ(ParseBytes(row.text).value_or(kNone), row.bytes) << "`" << row.text << "`";

@@ -30,6 +30,12 @@ const Case kCases[] = {
     {"an empty result deletes", "[{source_labels: [none], target_label: a}]", {{"a", "1"}}, {}},
     {"a literal needs no source", "[{target_label: a, replacement: lit}]", {}, {{"a", "lit"}}},
     {"dot matches newline", "[{source_labels: [a], target_label: b}]", {{"a", "1\n2"}}, {{"a", "1\n2"}, {"b", "1\n2"}}},
+    {"a name takes letters of any script", "[{source_labels: [a], target_label: b, replacement: 'x$1é.$1'}]", {{"a", "1"}}, {{"a", "1"}, {"b", "x.1"}}},
+    {"01 is a name", "[{source_labels: [a], target_label: b, replacement: 'x$01'}]", {{"a", "1"}}, {{"a", "1"}, {"b", "x"}}},
+    // A pod with an empty label `app`, beside the chart's rule for app, came out without the label.
+    {"labelmap does not find empty labels", "[{source_labels: [a], target_label: app}, {regex: m_(.*), action: labelmap}]", {{"a", "1"}, {"m_app", ""}, {"m_b", "2"}},
+     {{"a", "1"}, {"app", "1"}, {"m_b", "2"}, {"b", "2"}}},
+    {"a modulus beyond 2^63", "[{source_labels: [a], target_label: b, modulus: 18446744073709551615, action: hashmod}]", {{"a", "foo"}}, {{"a", "foo"}, {"b", "17145033699835028696"}}},
     {"keep", "[{source_labels: [a], regex: 'x|1', action: keep}]", {{"a", "1"}}, {{"a", "1"}}},
     {"keep drops", "[{source_labels: [a], regex: x, action: Keep}]", {{"a", "1"}}, {{"a", "1"}}, false},
     {"drop drops", "[{source_labels: [a], regex: '1', action: drop}]", {{"a", "1"}}, {{"a", "1"}}, false},
@@ -43,7 +49,7 @@ const Case kCases[] = {
      {{"a", "xY"}}, {{"a", "xY"}, {"b", "XY"}, {"c", "xy"}}},
     {"the chart's app rule takes the first that is not empty",
      "[{source_labels: [n, app, tmp], regex: '^;*([^;]+)(;.*)?$', target_label: app}]",
-     {{"tmp", "web"}, {"z", ""}}, {{"tmp", "web"}, {"app", "web"}, {"z", ""}}},
+     {{"tmp", "web"}, {"z", ""}}, {{"tmp", "web"}, {"app", "web"}}},
 };
 
 TEST(RelabelTest, Table) {
@@ -62,11 +68,14 @@ TEST(RelabelTest, Table) {
 TEST(RelabelTest, ErrorsAreAllReportedWithTheirPlace) {
   Diagnostics diagnostics;
   Rules("- action: replac\n  target_label: x\n- regex: '('\n  target_label: y\n- action: hashmod\n  target_label: z\n"
-        "- action: keepequal\n- action: labeldrop\n  source_labels: [a]\n- bogus: 1\n  target_label: x\n",
+        "- action: keepequal\n- action: labeldrop\n  source_labels: [a]\n- bogus: 1\n  target_label: x\n"
+        "- action: labelmap\n  replacement: ''\n- source_labels: ['']\n  target_label: x\n"
+        "- action: keepequal\n  source_labels: [a]\n  target_label: x\n  regex: (.*)\n",
         diagnostics);
   const std::string text = diagnostics.Text();
   for (const char* wanted : {"did you mean \"replace\"", "is no regular expression", "modulus above 0", "target_label",
-                             "take a regex only", "bogus"}) {
+                             "take a regex only", "bogus", "labelmap needs a replacement",
+                             "name cannot be empty", "[8].action: keepequal"}) {
     EXPECT_NE(text.find(wanted), std::string::npos) << wanted << "\n" << text;
   }
   EXPECT_NE(text.find("t.yaml:1:"), std::string::npos) << text;

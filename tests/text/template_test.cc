@@ -142,7 +142,7 @@ TEST_P(Cases, GiveWhatGoGives) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Go, Cases,
-                         testing::Values("language", "go", "printf", "promtail", "strings", "words", "lists", "dicts",
+                         testing::Values("language", "complex", "go", "printf", "promtail", "strings", "words", "lists", "dicts",
                                          "math", "values", "encoding", "regex", "json", "dates", "urls", "versions",
                                          "random"),
                          [](const auto& name) { return name.param; });

@@ -15,7 +15,8 @@ struct Scalar {
   Node::ScalarType type = Node::ScalarType::kString;
   bool boolean = false;      // kBool
   int64_t integer = 0;       // kInt, if it fits
-  bool integer_fits = true;  // false: a whole number between 2^63 and 2^64
+  bool integer_fits = true;  // false: a whole number between 2^63 and 2^64, in `large`
+  uint64_t large = 0;
   double number = 0;         // kInt and kFloat
 };
 

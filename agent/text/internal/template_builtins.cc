@@ -151,7 +151,8 @@ Value CallValue(Run& run, Args /*args*/) { return run.Fail("call needs a functio
 
 // Integers of any type, floats, strings and bools can be compared with their like.
 bool IsBasic(const Value& v) {
-  return v.kind == Kind::kBool || v.kind == Kind::kInt || v.kind == Kind::kFloat || v.kind == Kind::kString;
+  return v.kind == Kind::kBool || v.kind == Kind::kInt || v.kind == Kind::kFloat || v.kind == Kind::kComplex ||
+         v.kind == Kind::kString;
 }
 
 std::optional<bool> Equal(Run& run, const Value& a, const Value& b) {
@@ -162,6 +163,7 @@ std::optional<bool> Equal(Run& run, const Value& a, const Value& b) {
       case Kind::kBool: return a.flag == b.flag;
       case Kind::kInt: return a.integer == b.integer;
       case Kind::kFloat: return a.real == b.real;
+      case Kind::kComplex: return SameNumber(*a.complex, *b.complex);
       default: return a.text == b.text;
     }
   }
@@ -188,7 +190,8 @@ Value Ne(Run& run, Args args) {
 }
 
 std::optional<bool> Less(Run& run, const Value& a, const Value& b) {
-  if (!IsBasic(a) || !IsBasic(b) || a.kind == Kind::kBool || b.kind == Kind::kBool) {
+  const auto unordered = [](const Value& v) { return v.kind == Kind::kBool || v.kind == Kind::kComplex; };
+  if (!IsBasic(a) || !IsBasic(b) || (a.kind == b.kind && unordered(a))) {
     return run.Fail("values of this type have no order"), std::nullopt;
   }
   if (a.kind != b.kind) return run.Fail("incompatible types for comparison"), std::nullopt;

@@ -294,7 +294,7 @@ Value Interpreter::Constant(const Operand& operand, char type) {
   if (type == 's' && constant.is_string()) return constant;
   if (type == 'b' && constant.kind == Kind::kBool) return constant;
   if (type == 'i' && number && operand.number->is_int) return Value::Int(operand.number->integer);
-  if (type == 'f' && number) return Value::Float(operand.number->real);
+  if (type == 'f' && number && operand.number->is_float) return Value::Float(operand.number->real);
   return run_.Fail("expected another type of value than ", operand.text);
 }
 

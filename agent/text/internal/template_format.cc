@@ -317,6 +317,7 @@ void Formatter::One(const Value& value) {
       return spec_.verb == 't' || spec_.verb == 'v' ? Pad(value.flag ? "true" : "false") : BadVerb(value);
     case Kind::kInt: return Int(value);
     case Kind::kFloat: return Float(value);
+    case Kind::kComplex: return Complex(value);
     case Kind::kString: return Text(value.text, value);
     case Kind::kList: return Listing(value);
     case Kind::kMap: return Mapping(value);

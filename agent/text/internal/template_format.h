@@ -36,6 +36,7 @@ class Formatter {
   void Integer(int64_t value, int base, char mark);
   void Character(int64_t value);
   void Float(const Value& value);
+  void Complex(const Value& value);
   void Listing(const Value& value);
   void Mapping(const Value& value);
   void Element(const Value& value);

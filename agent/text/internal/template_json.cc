@@ -30,6 +30,7 @@ class Writer {
       case Kind::kBool: out_.append(value.flag ? "true" : "false"); return true;
       case Kind::kInt: out_.append(std::to_string(value.integer)); return true;
       case Kind::kFloat: return Number(value.real);
+      case Kind::kComplex: return false;  // JSON has none
       case Kind::kString: Text(value.text); return true;
       case Kind::kList: return Array(*value.list, depth);
       case Kind::kMap: return Object(run_.Fill(*value.map), depth);

@@ -135,7 +135,43 @@ bool Unquote(std::string_view quoted, std::string& out) {
   return true;
 }
 
+namespace {
+
+// A real number without a fraction also stands where an integer must.
+void SetWhole(Number& number) {
+  if (!number.is_float || std::trunc(number.real) != number.real || std::abs(number.real) >= 9.2e18) return;
+  number.is_int = true;
+  number.integer = static_cast<int64_t>(number.real);
+}
+
+// `2i`, `1+2i`.
+bool ParseComplex(std::string_view text, Number& out) {
+  const size_t sign = text.find_last_of("+-");
+  const bool of_exponent = sign != std::string_view::npos && sign > 0 &&
+                           std::string_view("eEpP").find(text[sign - 1]) != std::string_view::npos;
+  size_t split = sign == std::string_view::npos || of_exponent ? 0 : sign;
+  if (of_exponent) {
+    split = text.find_last_of("+-", sign - 1);
+    if (split == std::string_view::npos) split = 0;
+  }
+  std::string real;
+  std::string imaginary;
+  const std::string_view first = text.substr(0, split);
+  const std::string_view second = text.substr(split, text.size() - split - 1);
+  const auto hex = [](std::string_view part) { return part.find_first_of("xX") != std::string_view::npos; };
+  if (!WithoutUnderscores(second, hex(second), imaginary) || !ParseFloat(imaginary, out.complex.imaginary)) return false;
+  if (!first.empty() && (!WithoutUnderscores(first, hex(first), real) || !ParseFloat(real, out.complex.real))) return false;
+  out.is_complex = true;
+  out.is_float = out.complex.imaginary == 0;
+  out.real = out.complex.real;
+  SetWhole(out);
+  return true;
+}
+
+}  // namespace
+
 bool ParseNumber(std::string_view text, Number& out) {
+  if (text.ends_with('i')) return ParseComplex(text, out);
   switch (ParseInteger(text, out.integer)) {
     case Whole::kYes:
       out.is_int = out.is_float = true;
@@ -150,10 +186,7 @@ bool ParseNumber(std::string_view text, Number& out) {
   const bool hex = text.find_first_of("xX") != std::string_view::npos;
   if (!WithoutUnderscores(text, hex, digits) || !ParseFloat(digits, out.real)) return false;
   out.is_float = true;
-  if (std::trunc(out.real) == out.real && std::abs(out.real) < 9.2e18) {
-    out.is_int = true;
-    out.integer = static_cast<int64_t>(out.real);
-  }
+  SetWhole(out);
   return true;
 }
 

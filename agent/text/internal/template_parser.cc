@@ -466,8 +466,11 @@ bool Parser::Constant(const Token& token, Operand& out) {
     out.constant = Value::Int(number.integer);
     return true;
   }
-  if (token.text.ends_with('i')) return Fail("complex numbers are not available");
   if (!ParseNumber(token.text, number)) return Fail("bad number " + std::string(token.text));
+  if (number.is_complex) {
+    out.constant = Value::Of(&number.complex);
+    return true;
+  }
   const bool hex = token.text.find_first_of("xX") != std::string_view::npos &&
                    token.text.find_first_of("pP") == std::string_view::npos;
   const bool real = !hex && token.text.find_first_of(".eEpP") != std::string_view::npos;

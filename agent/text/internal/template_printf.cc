@@ -319,6 +319,17 @@ void Formatter::Float(const Value& value) {
   Formatter(run_, out_, spaces).Pad(text);
 }
 
+// Both parts as real numbers of the same verb; the second always with its sign.
+void Formatter::Complex(const Value& value) {
+  if (std::u32string_view(U"vbgGxXfFeE").find(spec_.verb) == std::u32string_view::npos) return BadVerb(value);
+  Spec signed_part = spec_;
+  signed_part.plus = true;
+  out_.push_back('(');
+  Float(Value::Float(value.complex->real));
+  Formatter(run_, out_, signed_part, depth_).Float(Value::Float(value.complex->imaginary));
+  out_.append("i)");
+}
+
 void Printf(Run& run, std::string& out, std::string_view format, Args args) {
   FormatString(run, out, format, args).Write();
 }

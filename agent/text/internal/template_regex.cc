@@ -35,21 +35,6 @@ bool ForEachMatch(Run& run, const Regex& regex, std::string_view text, Visit&& v
   return true;
 }
 
-// The group that a `$` names; `rest` starts after the `$` and is moved on.
-bool TakeName(std::string_view& rest, std::string_view& name) {
-  const bool braced = rest.starts_with('{');
-  size_t length = braced ? 1 : 0;
-  while (length < rest.size()) {
-    const Decoded next = DecodeRune(rest, length);
-    if (!IsAlphanumeric(next.rune)) break;
-    length += next.size;
-  }
-  name = rest.substr(braced ? 1 : 0, length - (braced ? 1 : 0));
-  if (name.empty() || (braced && (length == rest.size() || rest[length] != '}'))) return false;
-  rest.remove_prefix(length + (braced ? 1 : 0));
-  return true;
-}
-
 std::string_view GroupNamed(const Regex& regex, const Groups& groups, std::string_view name) {
   const bool number = name.find_first_not_of("0123456789") == std::string_view::npos && name.size() < 4 &&
                       (name.size() == 1 || name[0] != '0');
@@ -71,7 +56,7 @@ void Expand(const Regex& regex, const Groups& groups, std::string_view by, std::
     if (by.starts_with('$')) {
       out.push_back('$');
       by.remove_prefix(1);
-    } else if (TakeName(by, name)) {
+    } else if (TakeReference(by, name)) {
       out.append(GroupNamed(regex, groups, name));
     } else {
       out.push_back('$');

@@ -27,8 +27,10 @@ struct FieldName {
 struct Number {
   bool is_int = false;
   bool is_float = false;
+  bool is_complex = false;
   int64_t integer = 0;
   double real = 0;
+  Complex complex;  // the whole of it, if it was written with an i
 };
 
 struct Operand {

@@ -63,6 +63,7 @@ std::string_view TypeName(const Value& value) {
     case Kind::kBool: return "bool";
     case Kind::kInt: return IntTypeName(value.int_type);
     case Kind::kFloat: return "float64";
+    case Kind::kComplex: return "complex128";
     case Kind::kString: return "string";
     case Kind::kList: return ListTypeName(value.list->elem);
     case Kind::kMap: return value.map->elem == Elem::kString ? "map[string]string" : "map[string]interface {}";
@@ -94,6 +95,7 @@ bool IsTrue(const Value& value) {
     case Kind::kBool: return value.flag;
     case Kind::kInt: return value.integer != 0;
     case Kind::kFloat: return value.real != 0;
+    case Kind::kComplex: return value.complex->real != 0 || value.complex->imaginary != 0;
     case Kind::kString: return !value.text.empty();
     case Kind::kList: return !value.list->items.empty();
     case Kind::kMap: return value.map->size != 0 || value.map->data != nullptr;
@@ -102,6 +104,8 @@ bool IsTrue(const Value& value) {
   }
   return false;
 }
+
+bool SameNumber(const Complex& a, const Complex& b) { return a.real == b.real && a.imaginary == b.imaginary; }
 
 bool SameVersion(const Version& a, const Version& b) {
   return a.major == b.major && a.minor == b.minor && a.patch == b.patch && a.prerelease == b.prerelease &&
@@ -117,6 +121,7 @@ bool DeepEqual(const Value& a, const Value& b, uint64_t& steps, int depth) {
     case Kind::kBool: return a.flag == b.flag;
     case Kind::kInt: return a.int_type == b.int_type && a.integer == b.integer;
     case Kind::kFloat: return a.real == b.real;
+    case Kind::kComplex: return SameNumber(*a.complex, *b.complex);
     case Kind::kString: return a.text == b.text;
     case Kind::kList: return EqualLists(*a.list, *b.list, steps, depth);
     case Kind::kMap: return EqualMaps(*a.map, *b.map, steps, depth);

@@ -22,6 +22,7 @@ enum class Kind : uint8_t {
   kBool,
   kInt,
   kFloat,
+  kComplex,  // a literal such as 2i: nothing makes or takes one but printing
   kString,
   kList,
   kMap,
@@ -40,6 +41,11 @@ struct Map;
 struct TimeValue {
   absl::Time time;
   absl::TimeZone zone;
+};
+
+struct Complex {
+  double real = 0;
+  double imaginary = 0;
 };
 
 struct Version {
@@ -64,6 +70,7 @@ struct Value {
   }
   static Value Int64(int64_t i) { return Int(i, IntType::kInt64); }
   static Value Float(double d) { Value v; v.kind = Kind::kFloat; v.real = d; return v; }
+  static Value Of(const Complex* c) { Value v; v.kind = Kind::kComplex; v.complex = c; return v; }
   static Value String(std::string_view s) { Value v; v.kind = Kind::kString; v.text = s; return v; }
   static Value Of(const List* l) { Value v; v.kind = Kind::kList; v.list = l; return v; }
   static Value Of(Map* m) { Value v; v.kind = Kind::kMap; v.map = m; return v; }
@@ -79,6 +86,7 @@ struct Value {
     bool flag;
     int64_t integer;
     double real;
+    const Complex* complex;
     std::string_view text;
     const List* list;
     Map* map;
@@ -120,6 +128,7 @@ bool IsTrue(const Value& value);
 // reflect.DeepEqual. Each comparison takes one of `steps`; without any left, and nested
 // deeper than `depth`, values count as different.
 bool DeepEqual(const Value& a, const Value& b, uint64_t& steps, int depth = 64);
+bool SameNumber(const Complex& a, const Complex& b);
 bool SameVersion(const Version& a, const Version& b);
 
 std::string_view MonthName(int64_t month);
