@@ -79,23 +79,70 @@ void RefuseIfTrue(MapReader& reader, const char* key, std::string_view why) {
   if (reader.Bool(key, on) && on) reader.Refuse(key, why);
 }
 
-void DecodeWithoutEffect(MapReader& reader) {
+// A value of the wrong type is an error also where the value has no effect.
+void CheckWithoutEffect(MapReader& reader, const char* key, char type, std::string_view why) {
+  const size_t errors = reader.diagnostics().errors();
+  std::string text;
+  bool flag = false;
+  int64_t number = 0;
+  Duration duration{};
+  if (type == 's') reader.String(key, text);
+  if (type == 'b') reader.Bool(key, flag);
+  if (type == 'i') reader.Int(key, number);
+  if (type == 'd') reader.GoDuration(key, duration);
+  if (reader.diagnostics().errors() == errors) reader.Ignore(key, why);
+}
+
+void DecodeGrpc(MapReader& reader) {
   int64_t grpc_port = 0;  // 0 stands in most configurations, and asks for nothing
   if (reader.Int("grpc_listen_port", grpc_port) && grpc_port != 0) reader.Ignore("grpc_listen_port", kNoGrpc);
-  for (const char* key : {"grpc_listen_network", "grpc_listen_address", "grpc_listen_conn_limit",
-                          "grpc_collect_max_streams_by_conn", "grpc_tls_config", "grpc_server_max_recv_msg_size",
-                          "grpc_server_max_send_msg_size", "grpc_server_max_concurrent_streams",
-                          "grpc_server_max_connection_idle", "grpc_server_max_connection_age",
-                          "grpc_server_max_connection_age_grace", "grpc_server_keepalive_time",
-                          "grpc_server_keepalive_timeout", "grpc_server_min_time_between_pings",
-                          "grpc_server_ping_without_stream_allowed", "grpc_server_num_workers",
-                          "grpc_server_stats_tracking_enabled", "grpc_server_recv_buffer_pools_enabled",
-                          "report_grpc_codes_in_instrumentation_label_enabled"}) {
-    reader.Ignore(key, kNoGrpc);
+  struct Key {
+    const char* name;
+    char type;
+  };
+  constexpr Key kKeys[] = {{"grpc_listen_network", 's'},
+                           {"grpc_listen_address", 's'},
+                           {"grpc_listen_conn_limit", 'i'},
+                           {"grpc_collect_max_streams_by_conn", 'b'},
+                           {"grpc_server_max_recv_msg_size", 'i'},
+                           {"grpc_server_max_send_msg_size", 'i'},
+                           {"grpc_server_max_concurrent_streams", 'i'},
+                           {"grpc_server_max_connection_idle", 'd'},
+                           {"grpc_server_max_connection_age", 'd'},
+                           {"grpc_server_max_connection_age_grace", 'd'},
+                           {"grpc_server_keepalive_time", 'd'},
+                           {"grpc_server_keepalive_timeout", 'd'},
+                           {"grpc_server_min_time_between_pings", 'd'},
+                           {"grpc_server_ping_without_stream_allowed", 'b'},
+                           {"grpc_server_num_workers", 'i'},
+                           {"grpc_server_stats_tracking_enabled", 'b'},
+                           {"grpc_server_recv_buffer_pools_enabled", 'b'},
+                           {"report_grpc_codes_in_instrumentation_label_enabled", 'b'}};
+  for (const Key& key : kKeys) CheckWithoutEffect(reader, key.name, key.type, kNoGrpc);
+  reader.Ignore("grpc_tls_config", kNoGrpc);
+}
+
+// Refused only where Promtail would speak TLS.
+void DecodeTls(MapReader& reader, bool disabled) {
+  CheckWithoutEffect(reader, "tls_cipher_suites", 's', kNoTls);
+  CheckWithoutEffect(reader, "tls_min_version", 's', kNoTls);
+  const config::Node* tls = reader.Child("http_tls_config");
+  if (tls == nullptr) return;
+  const auto names = [tls](const char* key) {
+    const config::Node* value = tls->Find(key);
+    return value != nullptr && !value->is_null() && !(value->is_scalar() && value->scalar.empty());
+  };
+  const bool wanted = !tls->is_map() || names("cert") || names("cert_file") || names("key") || names("key_file");
+  if (wanted && !disabled) {
+    reader.Refuse("http_tls_config", kNoTls);
+  } else if (wanted) {
+    reader.Ignore("http_tls_config", "there is no server");
   }
-  reader.Refuse("http_tls_config", kNoTls);
-  reader.Ignore("tls_cipher_suites", kNoTls);
-  reader.Ignore("tls_min_version", kNoTls);
+}
+
+void DecodeWithoutEffect(MapReader& reader, bool disabled) {
+  DecodeGrpc(reader);
+  DecodeTls(reader, disabled);
   RefuseIfTrue(reader, "proxy_protocol_enabled", "the server does not read the PROXY protocol");
   reader.Ignore("cluster_validation", "it guards calls between Loki's own services");
   bool profiling = false;
@@ -147,7 +194,7 @@ ServerOptions DecodeServer(const config::Node* node, const std::string& path, Se
   reader.Bool("enable_runtime_reload", out.enable_runtime_reload);
   DecodeLog(reader, out);
   DecodeTail(reader, out);
-  DecodeWithoutEffect(reader);
+  DecodeWithoutEffect(reader, out.disable);
   reader.Finish();
   return out;
 }

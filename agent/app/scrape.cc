@@ -21,14 +21,18 @@ constexpr std::string_view kPodFiles = "__meta_sluice_pod_files";
 
 constexpr std::string_view kSeeTable = "see the table of scrape kinds in docs/CONFIGURATION.md";
 
-// Promtail's scrape kinds that are not built here.
-constexpr std::array kOtherKinds = {
-    "journal",        "syslog",         "gcplog",        "loki_push_api", "windows_events",
-    "kafka",          "azure_event_hubs", "gelf",        "cloudflare",    "docker_sd_configs",
-    "heroku_drain",   "dns_sd_configs", "consul_sd_configs", "consulagent_sd_configs",
+// Promtail's scrape kinds that are not built here: those that discover files,
+constexpr std::array kOtherDiscoveries = {
+    "dns_sd_configs", "consul_sd_configs", "consulagent_sd_configs",
     "digitalocean_sd_configs", "dockerswarm_sd_configs", "serverset_sd_configs", "nerve_sd_configs",
     "marathon_sd_configs", "gce_sd_configs", "ec2_sd_configs", "openstack_sd_configs", "azure_sd_configs",
     "triton_sd_configs"};
+// and those that read from elsewhere. Promtail looks at one of these only in a job that
+// has no discovery.
+constexpr std::array kOtherSources = {
+    "journal",        "syslog",         "gcplog",        "loki_push_api", "windows_events",
+    "kafka",          "azure_event_hubs", "gelf",        "cloudflare",    "docker_sd_configs",
+    "heroku_drain"};
 
 void DecodePodLogs(const config::Node& node, const std::string& path, ScrapeConfig& out, Diagnostics& diagnostics) {
   out.pod_logs.enabled = true;
@@ -99,6 +103,34 @@ bool ObeyWishes(const PipelineNames& pipelines, Target& target, TargetOrFailure&
   return true;
 }
 
+// The kinds that are not built here are refused by name, unless they ask for nothing, or for
+// what Promtail would not do either. True if the job has a kind.
+bool DecodeOtherKinds(config::MapReader& reader, bool files) {
+  bool found = files;
+  const auto is_empty = [](const config::Node& value) { return value.is_sequence() && value.items.empty(); };
+  const auto refuse = [&reader](const char* kind) {
+    reader.Error(kind, "Sluice does not read from " + std::string(kind) + "; " + std::string(kSeeTable));
+  };
+  for (const char* kind : kOtherDiscoveries) {
+    const config::Node* value = reader.Child(kind);
+    if (value == nullptr) continue;
+    found = files = true;
+    if (!is_empty(*value)) refuse(kind);
+  }
+  for (const char* kind : kOtherSources) {
+    const config::Node* value = reader.Child(kind);
+    if (value == nullptr) continue;
+    found = true;
+    if (is_empty(*value)) continue;
+    if (files) {
+      reader.Warning(kind, "is ignored, as in Promtail, because the job reads files; give it a job of its own");
+    } else {
+      refuse(kind);
+    }
+  }
+  return found;
+}
+
 ScrapeConfig DecodeScrapeConfig(const config::Node& node, const std::string& path, const std::string& node_name,
                                 Diagnostics& diagnostics, metrics::Registry& metrics,
                                 const stage::Inspector* inspector) {
@@ -137,16 +169,9 @@ ScrapeConfig DecodeScrapeConfig(const config::Node& node, const std::string& pat
     if (key.scalar == "pod_logs") DecodePodLogs(value, path + ".pod_logs", out, diagnostics);
   }
   reader.Child("pod_logs");
-  bool other = false;
-  for (const char* kind : kOtherKinds) {
-    if (const config::Node* found = reader.Child(kind)) {
-      other = true;
-      diagnostics.AddError(found->place, path + "." + kind,
-                           "Sluice does not read from " + std::string(kind) + "; " + std::string(kSeeTable));
-    }
-  }
-  other = other || node.Find("kubernetes_sd_configs") != nullptr;
-  if (node.is_map() && !other && !out.pod_logs.enabled && static_configs == nullptr && file_sd == nullptr) {
+  const bool files = static_configs != nullptr || file_sd != nullptr || out.pod_logs.enabled ||
+                     reader.Child("kubernetes_sd_configs") != nullptr;
+  if (!DecodeOtherKinds(reader, files) && node.is_map()) {
     reader.Error("", "no valid target scrape config defined for \"" + out.job +
                          "\"; add pod_logs, static_configs, file_sd_configs or kubernetes_sd_configs");
   }

@@ -63,7 +63,7 @@ void DecodeLimits(const config::Node* node, Limits& out, Diagnostics& diagnostic
   if (node == nullptr) return;
   config::MapReader reader(*node, "limits_config", diagnostics);
   int64_t streams = 0;
-  if (reader.Int("max_streams", streams) && streams < 0) reader.Error("max_streams", "must not be negative");
+  reader.Int("max_streams", streams);  // nothing or less: no limit
   out.max_streams = static_cast<uint32_t>(std::max<int64_t>(streams, 0));
   reader.Bytes("max_line_size", out.max_line_size);
   reader.Bool("max_line_size_truncate", out.max_line_size_truncate);

@@ -149,19 +149,27 @@ Node Write(const ClientOptions& options, bool reveal) {
 
 }  // namespace
 
-ClientOptions DecodeClient(const Node& node, const std::string& path, Diagnostics& diagnostics) {
+ClientOptions DecodeClient(const Node& node, const std::string& path, Diagnostics& diagnostics, bool needs_url) {
   ClientOptions options;
   MapReader reader(node, path, diagnostics);
   reader.String("name", options.name);
   reader.String("url", options.url);
-  if (options.url.empty()) {
+  if (options.url.empty() && !needs_url) {
+    // Promtail passes over it.
+  } else if (options.url.empty()) {
     reader.Error("url", "is missing: the address to push to, such as http://loki:3100/loki/api/v1/push");
   } else if (Status status = http::CheckUrl(options.url); !status) {
     reader.Error("url", status.error().what);
   }
   reader.String("tenant_id", options.tenant_id);
   reader.GoDuration("batchwait", options.batch_wait);
-  reader.Bytes("batchsize", options.batch_size);
+  const Node* size = reader.Child("batchsize");
+  int64_t bytes = 0;
+  if (size != nullptr && size->type() == Node::ScalarType::kFloat) {  // 1e6, which Promtail takes, too
+    if (reader.Int("batchsize", bytes) && bytes > 0) options.batch_size = static_cast<uint64_t>(bytes);
+  } else {
+    reader.Bytes("batchsize", options.batch_size);
+  }
   reader.GoDuration("timeout", options.timeout);
   ReadBackoff(reader, options.backoff);
   reader.Bool("drop_rate_limited_batches", options.drop_rate_limited_batches);
@@ -210,6 +218,8 @@ std::vector<ClientOptions> DecodeClients(const Node* clients, const Node* client
     diagnostics.AddWarning(client->place, "client", "is deprecated; move it into the list `clients`");
     add(*client, "client");
     out.back().single_block = true;
+  } else if (client != nullptr) {
+    (void)DecodeClient(*client, "client", diagnostics, false);  // its keys must be right all the same
   }
   std::map<std::string, size_t> seen;
   for (size_t i = 0; i < out.size(); ++i) {

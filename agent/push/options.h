@@ -54,7 +54,8 @@ struct ClientOptions {
 };
 
 // Reads `clients[...]` (path for messages, e.g. "clients[0]").
-ClientOptions DecodeClient(const config::Node& node, const std::string& path, Diagnostics& diagnostics);
+ClientOptions DecodeClient(const config::Node& node, const std::string& path, Diagnostics& diagnostics,
+                           bool needs_url = true);
 // Reads the whole list, and `client:` (deprecated; used if it has a url), and reports
 // clients that are the same or have the same name. `extra_labels` are those of
 // -client.external-labels: added to every client, a client's own win, and instead of

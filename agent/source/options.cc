@@ -80,14 +80,13 @@ TailerOptions::Unpacking DecodeDecompression(const config::Node& node, const std
   bool enabled = false;
   std::string format;
   reader.Bool("enabled", enabled);
-  const bool has_format = reader.String("format", format);
+  reader.String("format", format);
   reader.GoDuration("initial_delay", options.initial_delay);
   if (format == "gz") options.packing = Packing::kGzip;
   else if (format == "z") options.packing = Packing::kZlib;
   else if (format == "bz2") options.packing = Packing::kBzip2;
-  else if (has_format || enabled) {
-    reader.Error("format", "\"" + format + "\" is none of gz, z, bz2");
-  }
+  else if (enabled) reader.Error("format", "\"" + format + "\" is none of gz, z, bz2");
+  else if (!format.empty()) reader.Warning("format", "\"" + format + "\" is none of gz, z, bz2");
   reader.Finish();
   if (!enabled) return {};
   return options;
@@ -111,7 +110,7 @@ std::vector<FileSdConfig> DecodeFileSdConfigs(const config::Node& node, const st
   return DecodeList<FileSdConfig>(node, path, diagnostics, [&](const config::Node& item, const std::string& at) {
     FileSdConfig config;
     config::MapReader reader(item, at, diagnostics);
-    reader.Require("files", reader.StringList("files", config.files));
+    reader.Require("files", reader.StringList("files", config.files) && !config.files.empty());
     for (const std::string& file : config.files) {
       const size_t slash = file.rfind('/');
       const size_t star = file.find('*');

@@ -75,6 +75,8 @@ TEST(ServerOptions, SaysWhatIsWrongAndWhatHasNoEffect) {
       {"log_level: trace", "error: server.log_level: `trace` is not a level; write debug, info, warn or error"},
       {"live_tail: maybe", "error: server.live_tail: `maybe` is not a choice; write loopback, on or off"},
       {"http_tls_config: {cert_file: x}", "error: server.http_tls_config: is not supported: the server speaks plain HTTP"},
+      {"http_tls_config: {cert_file: x}\ndisable: true", "warning: server.http_tls_config: has no effect: there is no server"},
+      {"grpc_server_keepalive_time: 5x", "error: server.grpc_server_keepalive_time: `5x` is not a duration"},
       {"proxy_protocol_enabled: true", "error: server.proxy_protocol_enabled: is not supported"},
       {"grpc_listen_port: 9095", "warning: server.grpc_listen_port: has no effect: Sluice has no gRPC server"},
       {"grpc_server_max_recv_msg_size: 1", "warning: server.grpc_server_max_recv_msg_size: has no effect"},
@@ -88,6 +90,12 @@ TEST(ServerOptions, SaysWhatIsWrongAndWhatHasNoEffect) {
     Decode(row.yaml, &said);
     EXPECT_NE(said.find(row.said), std::string::npos) << row.yaml << "\n" << said;
     EXPECT_EQ(said.find('\n'), said.size() - 1) << "one message: " << said;
+  }
+}
+
+TEST(ServerOptions, EmptyTlsAsksForNothing) {
+  for (const char* tls : {"{}", "{cert_file: ''}", "{client_auth_type: NoClientCert}", ""}) {
+    Decode(std::string("http_tls_config: ") + tls);
   }
 }
 
