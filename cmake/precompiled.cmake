@@ -29,11 +29,13 @@ function(agent_use_precompiled target set) # set: rooms or tests
   if(AGENT_PCH)
     # g++ 12 forgets that a precompiled header was a system header, and then warns of
     # std::string's own copies.
-    target_compile_options(${target} PRIVATE -Wno-array-bounds -Wno-stringop-overflow -Wno-stringop-overread -Wno-restrict)
+    if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+      target_compile_options(${target} PRIVATE -Wno-array-bounds -Wno-stringop-overflow -Wno-stringop-overread -Wno-restrict
+                             -Wno-subobject-linkage)
+    endif()
     target_precompile_headers(${target} REUSE_FROM pch_${set})
     # Names in anonymous namespaces meet here: two of a room that are alike do not compile,
     # and g++ takes a class that uses one for a class of a header.
     set_target_properties(${target} PROPERTIES UNITY_BUILD ON UNITY_BUILD_BATCH_SIZE 6)
-    target_compile_options(${target} PRIVATE -Wno-subobject-linkage)
   endif()
 endfunction()

@@ -214,14 +214,13 @@ bool PodWatcher::Synced() const {
 
 PodWatcher::View PodWatcher::Snapshot() const {
   MutexLock lock(impl_->mutex);
-  const PodStore& store = impl_->store;
   View view{.url = impl_->options.access.url,
             .up = impl_->Up(),
             .synced = std::all_of(impl_->asked.begin(), impl_->asked.end(),
                                   [](const auto& one) { return one->reflector.synced(); }),
-            .pods = store.size() - store.removed(),
-            .deleted = store.removed(),
-            .memory_bytes = store.MemoryBytes()};
+            .pods = impl_->store.size() - impl_->store.removed(),
+            .deleted = impl_->store.removed(),
+            .memory_bytes = impl_->store.MemoryBytes()};
   return view;
 }
 
