@@ -26,7 +26,8 @@ SLACK_NS = 2_000_000_000
 REFUSALS = "refused"
 
 GROUPS = {path.stem: case_files.load(path) for path in sorted(case_files.FOLDER.glob("*.yaml"))}
-INVALID = GROUPS.pop(REFUSALS)[1] if REFUSALS in GROUPS else []
+INVALID = GROUPS.pop(REFUSALS)[1]
+VALID = GROUPS.pop("accepted")[1]
 CASES = [case for _, found in GROUPS.values() for case in found]
 
 
@@ -134,7 +135,7 @@ def test_every_entry_belongs_to_a_case(results):
 
 
 def test_names_are_unique_and_there_are_enough():
-    names = [case.name for case in CASES + INVALID]
+    names = [case.name for case in CASES + INVALID + VALID]
     twice = [name for name, count in collections.Counter(names).items() if count > 1]
     assert not twice
     assert len(names) >= 150
@@ -154,3 +155,14 @@ def test_both_refuse_at_start(case, promtail, tmp_path):
     assert refuses == (case.promtail == "refuses"), f"Promtail: status {status}\n{said[-2000:]}"
     code, said = side_by_side.check_syntax(text, tmp_path / "agent.yaml")
     assert code not in (0, -6, -11), f"the agent accepts it (status {code})\n{said[-2000:]}"
+
+
+@pytest.mark.parametrize("case", VALID, ids=lambda c: c.name)
+def test_both_take_at_start(case, promtail, tmp_path):
+    """An odd configuration that Promtail starts with; what it does there, other cases see."""
+    text = case_files.configuration([case], tmp_path, tmp_path / "positions.yaml", "http://127.0.0.1:1/",
+                                    case.nodes.get("config"))
+    status, said = side_by_side.promtail_start(promtail, text, tmp_path / "promtail.yaml")
+    assert status is None, f"Promtail: status {status}\n{said[-2000:]}"
+    code, said = side_by_side.check_syntax(text, tmp_path / "agent.yaml")
+    assert code == 0, f"the agent refuses it (status {code})\n{said[-2000:]}"
