@@ -40,10 +40,11 @@ tidy: ## clang 19 with thread-safety analysis and clang-tidy
 	@cmake --preset tidy >/dev/null
 	@cmake --build build/tidy -j $(JOBS)
 
-fuzz: ## the libFuzzer programs: build/fuzz/bin/fuzz_*
+fuzz: ## the libFuzzer programs, each run for FUZZ_SECONDS (60)
 	@scripts/install-deps.sh dev
-	@cmake --preset fuzz >/dev/null
-	@cmake --build build/fuzz -j $(JOBS)
+	@cmake --preset fuzz $(LAUNCHER) >/dev/null
+	@cmake --build build/fuzz --target fuzzers -j $(JOBS)
+	@scripts/fuzz.sh $(or $(FUZZ_SECONDS),60)
 
 e2e: release ## the program against a real Loki
 	@$(PYTHON) -m pytest -q tests/e2e tests/tools
