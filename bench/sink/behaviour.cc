@@ -149,6 +149,8 @@ const Step* Behaviour::Next(const PushDecoder& push) {
                          return stream.labels.find(first.match) != std::string_view::npos;
                        });
   if (!matches) return nullptr;
+  // A request of one entry cannot be split: refused as too large it would be lost for good.
+  if (first.as == "too_large" && streams.size() == 1 && streams[0].entries.size() == 1) return nullptr;
   if (first.chance < 1 && std::uniform_real_distribution<>(0, 1)(random_) >= first.chance) return nullptr;
   current_ = first;
   if (first.count != 0 && --steps_.front().count == 0) steps_.pop_front();

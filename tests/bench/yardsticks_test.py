@@ -193,6 +193,13 @@ class SinkMisbehaves(unittest.TestCase):
                 found = {stream["labels"]["pod"]: stream["entries"] for stream in sink.get("/streams")}
                 self.assertEqual(found, stored)
 
+    def test_what_cannot_be_split_is_never_too_large(self):
+        with Sink() as sink:
+            sink.control({"as": "too_large", "count": 1})
+            self.assertEqual(sink.push({"a": marked(1, 0)})[0], 204)
+            self.assertEqual(sink.push({"a": marked(1, 1, 2)})[0], 413)
+            self.assertEqual(sink.push({"a": marked(1, 1)})[0], 204)
+
     def test_stream_limit_refuses_new_streams_only(self):
         with Sink() as sink:
             sink.push({"old": marked(1, 0)})
