@@ -17,8 +17,8 @@ import pytest
 sys.path[:0] = [str(Path(__file__).resolve().parent), str(Path(__file__).resolve().parents[1] / "support")]
 
 import tools  # noqa: E402
-from loki import Loki  # noqa: E402
-from running import AGENT, PODGEN, Agent, Pods, Sink, pod_config, wait_for  # noqa: E402
+from loki import Loki, free_ports  # noqa: E402
+from running import AGENT, PODGEN, Agent, Pods, Sink, get, pod_config, wait_for  # noqa: E402
 
 ALL = '{namespace=~".+"}'
 
@@ -157,6 +157,35 @@ def test_a_refused_stream_stands_beside_one_that_is_taken(tmp_path):
             assert "old-1" in agent.log
             assert agent.stop() == 0
         assert stored(loki, "old-1") == []
+
+
+def test_times_that_loki_or_protobuf_cannot_carry_harm_no_other_line(tmp_path):
+    """Whatever a broken clock wrote: each such line is stored or counted, and its neighbours arrive."""
+    tools.require("loki")
+    strange = ["0001-01-01T00:00:00Z", "1677-01-01T00:00:00.5Z", "1969-12-31T23:59:59.999999999Z", "1970-01-01T00:00:00Z",
+               "2262-04-11T23:47:16.854775807Z", "2262-04-12T00:00:00Z", "9999-12-31T23:59:59.999999999Z"]
+    port = free_ports(1)[0]
+    with Loki(limits={"reject_old_samples": True, "reject_old_samples_max_age": "1w"}) as loki:
+        pods = Pods(tmp_path / "pods")
+        path = pods.file("clock-1")
+        for number, when in enumerate(strange):
+            pods.write(path, f"good {number}")
+            with open(path, "a", encoding="utf-8") as out:
+                out.write(f"{when} stdout F strange {number}\n")
+        pods.write(path, "good last")
+        config = pod_config(loki.push_url, pods.root).replace(
+            "server: {disable: true}", f"server: {{http_listen_address: 127.0.0.1, http_listen_port: {port}}}")
+        with Agent(config, tmp_path / "a") as agent:
+            good = [f"good {number}" for number in range(len(strange))] + ["good last"]
+            wait_for(lambda: len(stored(loki, "clock-1")) >= len(good), "the lines beside")
+            rows = wait_for(lambda: json.loads(get(f"http://127.0.0.1:{port}/api/ledger"))["by_pod"], "the ledger")
+            lines = [entry.line for entry in stored(loki, "clock-1")]
+            assert [line for line in lines if line.startswith("good")] == good
+            kept = [line for line in lines if line.startswith("strange")]
+            assert sum(row["lines"] for row in rows) + len(kept) == len(strange), (rows, kept)
+            pods.write(path, "it goes on")
+            wait_for(lambda: stored(loki, "clock-1")[-1].line == "it goes on", "the stream goes on")
+            assert agent.stop() == 0
 
 
 def test_a_rate_limit_delays_and_loses_nothing(tmp_path):
