@@ -7,7 +7,7 @@ IMAGE ?= sluice:$(IMAGE_VERSION)
 LAUNCHER := $(if $(shell command -v ccache),-DCMAKE_CXX_COMPILER_LAUNCHER=ccache)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test release dev asan tsan tidy fuzz bench bench-quick unit e2e soak helm-test image image-test arm64 browser-test \
+.PHONY: help demo test release dev asan tsan tidy fuzz bench bench-quick unit e2e soak helm-test image image-test arm64 arm64-image browser-test \
         format style install package clean
 
 help: ## this list
@@ -65,6 +65,10 @@ image-test: ## the whole Dockerfile in a Docker engine of its own, and what it m
 
 arm64: ## cross-compile for arm64 in a Debian of its own, and run it under QEMU; as root
 	@scripts/arm64.sh
+
+arm64-image: ## the same, and the image for arm64, run under QEMU; as root
+	@scripts/build-helm-tools.sh docker
+	@scripts/arm64.sh --image
 
 browser-test: release ## the live page in a headless Chromium
 	@scripts/install-deps.sh browser

@@ -3,14 +3,22 @@
 # Cross-compiles the program for arm64 in a Debian of its own and runs it under QEMU's user
 # mode: does it build there, start, and read a log? As root; no package is installed here.
 #
-#   scripts/arm64.sh [WORKDIR]       default: build/arm64; the program: WORKDIR/agent
+#   scripts/arm64.sh [--image] [WORKDIR]     default: build/arm64; the program: WORKDIR/agent
+#
+# --image also puts the image for arm64 together and does with it what tests/image/docker.sh
+# does: a container with a read-only root, lines that arrive. libcurl is Debian's there: to run
+# the compiler itself under QEMU, as the whole Dockerfile would, takes hours.
 #
 # Without link-time optimisation, which would double the time, and with warnings that are
 # no errors: g++ 12 warns of its own std::string when it inlines for this architecture.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
+image=no
+if [[ ${1:-} == --image ]]; then image=yes; shift; fi
 work=${1:-build/arm64}
+mkdir -p "$work"
+work=$(realpath "$work")
 root=$work/root
 scripts/debian-root.sh "$root"
 cp /etc/resolv.conf /etc/hosts "$root/etc/"
@@ -54,3 +62,48 @@ in_qemu --dry-run /logs/shop_web-0_1/nginx/0.log >"$work/dry"
 cat "$work/dry"
 grep -q 'pod="web-0".*hello from arm64' "$work/dry"
 echo "arm64: $work/agent runs under QEMU"
+[[ $image == yes ]] || exit 0
+
+# The kernel hands programs for arm64 to QEMU; with the flag F also in other root directories.
+formats=/proc/sys/fs/binfmt_misc
+registered=no
+cleanup() {
+  umount "$root/proc" || true
+  [[ $registered == no ]] || echo -1 >"$formats/qemu-aarch64"
+}
+trap cleanup EXIT
+[[ -e $formats/register ]] || mount -t binfmt_misc binfmt_misc "$formats"
+if [[ ! -e $formats/qemu-aarch64 ]]; then
+  head='\x7fELF\x02\x01\x01\x00\x00\x00\x00\x00\x00\x00\x00\x00\x02\x00\xb7\x00'
+  mask='\xff\xff\xff\xff\xff\xff\xff\x00\xff\xff\xff\xff\xff\xff\xff\xff\xfe\xff\xff\xff'
+  printf '%s' ":qemu-aarch64:M::$head:$mask:$root/usr/bin/qemu-aarch64-static:F" >"$formats/register"
+  registered=yes
+fi
+
+# What collect.sh asks the system, answered for arm64.
+mkdir -p "$root/shim" "$root/in"
+shim() {
+  { echo '#!/bin/bash'; cat; } >"$root/shim/$1"
+  chmod 755 "$root/shim/$1"
+}
+shim ldd <<'SHELL'
+for one in "$@"; do echo "$one:"; /lib/ld-linux-aarch64.so.1 --list "$one"; done
+SHELL
+shim ldconfig <<'SHELL'
+echo "	libc.so.6 (libc6,AArch64) => /lib/aarch64-linux-gnu/libc.so.6"
+SHELL
+shim strip <<'SHELL'
+exec aarch64-linux-gnu-strip "$@"
+SHELL
+shim dpkg-query <<'SHELL'
+last=${!#}
+if [[ " $* " == *" -W "* && $last != *:* ]] && /usr/bin/dpkg-query -W "$last:arm64" >/dev/null 2>&1; then last+=:arm64; fi
+exec /usr/bin/dpkg-query "${@:1:$#-1}" "$last"
+SHELL
+cp helm/image/helper.cc "$root/src/"
+chroot "$root" aarch64-linux-gnu-g++ -std=c++20 -O2 -Wall -Wextra -o /in/sluice-helper /src/helper.cc
+cp "$work/agent" LICENSE helm/image/collect.sh "$root/in/"
+rm -rf "$root/rootfs"
+chroot "$root" env PATH=/shim:/usr/sbin:/usr/bin:/sbin:/bin /in/collect.sh /in/agent /in/sluice-helper /in/LICENSE 0.0.0-test /rootfs
+tests/image/docker.sh --rootfs "$root/rootfs" --platform linux/arm64
+echo "arm64: the image runs under QEMU"
