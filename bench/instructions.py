@@ -159,6 +159,7 @@ def show_times(args, lane, names):
     return 0
 
 
+LEAST_NS = 30
 TIME_HEAD = ["job", "CPU / floor", "the stages alone, ns per line", "their speed / the floor's", "goal", "allocations per line"]
 
 
@@ -167,9 +168,13 @@ def time_row(name, found):
     if goal:
         goal += f": {found['over_re2']:.2f}" if "over_re2" in found else ""
         goal += " ✓" if met else " ✗"
-    alone = "alone_ns" in found
-    return [name, f"{found['ratio']:.2f}", f"{found['alone_ns']:+.0f}" if alone else "",
-            f"{found['share_of_floor']:.2f}" if alone else "", goal, f"{found['allocations']:.4f}"]
+    alone = share = ""
+    if "alone_ns" in found:
+        # A difference of two times, each of some 500 ns: a small one is noise.
+        seen = found["alone_ns"] >= LEAST_NS
+        alone = f"{found['alone_ns']:+.0f}" if seen else f"under {LEAST_NS}"
+        share = f"{found['share_of_floor']:.2f}" if seen or goal else ""
+    return [name, f"{found['ratio']:.2f}", alone, share, goal, f"{found['allocations']:.4f}"]
 
 
 def report(args, budget, found):

@@ -51,6 +51,7 @@ class Arena {
   template <class T>
   std::span<T> NewArray(size_t count) LIFETIME_BOUND {
     static_assert(std::is_trivially_destructible_v<T>);
+    // NOLINTNEXTLINE(bugprone-sizeof-expression): T may well be a pointer.
     T* first = static_cast<T*>(Allocate(sizeof(T) * count, alignof(T)));
     for (size_t i = 0; i < count; ++i) new (first + i) T();
     return {first, count};
