@@ -17,14 +17,15 @@ void Tailer::Impl::EnforcePinnedBudget() {
     pinned_ += generation->size;
     pinning.push_back(generation);
   }
-  if (pinned_ <= options_.pinned_bytes / 2) return;
+  const uint64_t unpacked = options_.pinned_bytes / 2;
+  if (pinned_ <= unpacked) return;
   std::sort(pinning.begin(), pinning.end(), [](const Generation* a, const Generation* b) {
     return a->detached_at != b->detached_at ? a->detached_at < b->detached_at : a->file->id < b->file->id;
   });
   listings_.clear();
   for (Generation* generation : pinning) {
-    if (pinned_ <= options_.pinned_bytes / 2) break;
-    const uint64_t size = generation->size;
+    if (pinned_ <= unpacked) break;
+    const uint64_t size = generation->size;  // of the deleted file; the archive has a name
     if (ReadOnInArchive(*generation)) pinned_ -= size;
   }
   listings_.clear();
@@ -43,6 +44,13 @@ void Tailer::Impl::EnforcePinnedBudget() {
 // False: no archive holds all of it, now or ever; asked once, unless the disk cannot tell.
 bool Tailer::Impl::ReadOnInArchive(Generation& generation) {
   if (generation.unpacked_only || generation.packing != Packing::kPlain || !generation.finished()) return false;
+  // Saved as one with who has read the file before it, and is not settled: in one file only.
+  const auto& all = generation.chain->generations;
+  const bool shared = std::any_of(all.begin(), all.end(), [&](const auto& other) {
+    return other.get() != &generation && other->identity.inode == generation.identity.inode &&
+           other->identity.device == generation.identity.device;
+  });
+  if (shared) return false;
   const Settled whole{generation.chain->slot->target->job, generation.chain->path, generation.last_path(),
                       generation.identity,                 generation.packing,     generation.limit,
                       generation.size,                     {}};
