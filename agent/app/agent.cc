@@ -24,6 +24,7 @@
 #include "agent/app/targets.h"
 #include "agent/core/log.h"
 #include "agent/http/client.h"
+#include "agent/platform/memory.h"
 #include "agent/platform/watcher.h"
 #include "agent/runtime/loop.h"
 #include "agent/source/tailer.h"
@@ -304,6 +305,7 @@ Status Agent::Impl::Start() {
   for (const auto& lane : lanes) lane->Start();
   io.Start();
   started = true;
+  platform::ReturnFreeMemory();  // start-up is over: it touched most of every library
   return {};
 }
 

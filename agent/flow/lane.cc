@@ -12,6 +12,7 @@ namespace agent::flow {
 namespace {
 
 constexpr Duration kReadRetry = std::chrono::seconds(1);
+constexpr Duration kBusyGap = std::chrono::milliseconds(250);  // longer than any hot tick
 constexpr Duration kBudgetRetry = std::chrono::milliseconds(100);
 constexpr size_t kPadding = 64;  // scanners may look this far past the end
 
@@ -72,7 +73,9 @@ void Lane::Turn(FileState& file) {
   const uint64_t before = file.file->receipts.processed();
   const label::Shares::Index share = file.share;
   const std::shared_ptr<TailedFile> tailed = shares_ == nullptr ? nullptr : file.file;
+  written_since_ = WrittenSince(*file.file);
   const bool more = ReadOnce(file);
+  written_since_ = now_;
   if (shares_ != nullptr) shares_->Charge(share, tailed->receipts.processed() - before, now_);
   if (!more) return;
   if (shares_ != nullptr && ++file.turns < shares_->WeightOf(share)) {
@@ -82,6 +85,13 @@ void Lane::Turn(FileState& file) {
   }
   file.turns = 0;
   Queue(file);
+}
+
+// A busy file is looked at by the clock: what it holds may have been written right after
+// the last look, and `batchwait` counts from there. A quiet one announces its writes.
+MonoTime Lane::WrittenSince(const TailedFile& file) const {
+  const MonoTime last{Duration(file.last_data_ns.load(std::memory_order_relaxed))};
+  return last != MonoTime{} && now_ - last <= kBusyGap ? last : now_;
 }
 
 // Reads one buffer. True: there may be more, take another turn. The file may be gone
@@ -258,7 +268,7 @@ void Lane::RunBatch(PipelineState& pipeline) {
 // To the batches. Tallies are added to once per run of records of one file.
 void Lane::Ship(std::vector<Record*>& records) {
   if (records.empty()) return;
-  for (const auto& batcher : batchers_) batcher->Add(records, now_);
+  for (const auto& batcher : batchers_) batcher->Add(records, written_since_);
   observer_.Out(options_.index, records, now_);
   uint64_t all_bytes = 0;
   for (size_t first = 0, next = 0; first < records.size(); first = next) {
@@ -301,7 +311,7 @@ void Lane::SweepLabels() {
 // -- the loop --
 
 bool Lane::RunOnce(MonoTime now, WallNanos wall) {
-  now_ = now;
+  now_ = written_since_ = now;
   wall_ = wall;
   TakeInbox();
   FlushPipelines(false);

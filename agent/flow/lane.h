@@ -134,6 +134,7 @@ class Lane final : public FileSink, public DeliverySink, private PushSink {
   void ShrinkBuffer();
   void EndOfFile(FileState& file);
   void Retire(Chain& chain);
+  MonoTime WrittenSince(const TailedFile& file) const;
   void RunBatch(PipelineState& pipeline);
   void Ship(std::vector<Record*>& records);
   void FlushPipelines(bool all);
@@ -155,6 +156,7 @@ class Lane final : public FileSink, public DeliverySink, private PushSink {
 
   // -- lane-local --
   MonoTime now_{};
+  MonoTime written_since_{};  // what is being read was written after this
   WallNanos wall_ = 0;
   LabelInterner interner_;
   RecordBatch batch_;

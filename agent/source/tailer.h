@@ -17,7 +17,7 @@
 // Threads: io thread only. No threads, no clock reads, no sleeps: HandleEvents when
 // event_fd() is readable, Tick at NextDeadline(). Borrows everything in TailerParts.
 // Cost: idle, one wake-up per second; a stat per file each sync_period. A directory
-// that is written to continuously is looked at every 50 ms instead of once per write.
+// that is written to continuously is looked at every `hot_tick` instead of once per write.
 // Limits: one descriptor per followed file; deleted files that are not settled may pin
 // `pinned_bytes` of disk, then the oldest is abandoned and its loss reported.
 #pragma once
@@ -45,6 +45,7 @@ struct TailerOptions {
   Duration sync_period = std::chrono::seconds(10);        // target_config.sync_period
   Duration poll_period = std::chrono::milliseconds(250);  // file_watch_config, where inotify cannot work
   Duration longest_poll = std::chrono::milliseconds(250);
+  Duration hot_tick = std::chrono::milliseconds(200);     // between two looks at a directory that is never quiet
   uint64_t pinned_bytes = uint64_t{1} << 30;              // limits_config.pinned_bytes
   // The kubelet's containerLogMaxSize and containerLogMaxFiles, for the time to loss.
   uint64_t log_max_size = uint64_t{10} << 20;             // limits_config.container_log_max_size

@@ -51,10 +51,10 @@ Fields& FieldAccess::Ensure(Record& record, Arena& arena) const {
   return *record.fields;
 }
 
-void FieldAccess::Set(Record& record, Symbol symbol, Value value, Arena& arena) const {
+std::span<Value> FieldAccess::Slots(Record& record, Arena& arena) const {
   Fields& fields = Ensure(record, arena);
   if (fields.slots.empty()) fields.slots = arena.NewArray<Value>(symbols_.size());
-  fields.slots[symbol] = value;
+  return fields.slots;
 }
 
 void FieldAccess::SetByName(Record& record, std::string_view name, Value value, Arena& arena) const {

@@ -5,6 +5,7 @@
 // Lane-local, no state of its own; `slots` of a record are made at the first Set.
 #pragma once
 
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -21,7 +22,9 @@ class FieldAccess {
   Value Get(const Record& record, Symbol symbol) const;
   Value GetByName(const Record& record, std::string_view name) const;
   // The value's string bytes must live as long as the batch (chunk or arena).
-  void Set(Record& record, Symbol symbol, Value value, Arena& arena) const;
+  void Set(Record& record, Symbol symbol, Value value, Arena& arena) const { Slots(record, arena)[symbol] = value; }
+  // By symbol, made if need be; for those who set several.
+  std::span<Value> Slots(Record& record, Arena& arena) const;
   void SetByName(Record& record, std::string_view name, Value value, Arena& arena) const;
   void Erase(Record& record, Symbol symbol, Arena& arena) const { Set(record, symbol, Value::Erased(), arena); }
 

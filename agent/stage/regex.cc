@@ -4,6 +4,7 @@
 //
 //   regex: {expression: '^(?P<level>\w+) (?P<message>.*)$', source: line}
 #include <optional>
+#include <span>
 #include <string_view>
 #include <vector>
 
@@ -46,9 +47,8 @@ bool RegexStage::One(Record& record, StageContext& context) {
   std::string_view input = record.line;
   if (plan_.source && !ToText(plan_.fields.Get(record, *plan_.source), context.arena, input)) return true;
   if (plan_.groups.empty() || !plan_.regex->Find(input, 0, found_, context.arena)) return true;
-  for (const RegexPlan::Group& group : plan_.groups) {
-    plan_.fields.Set(record, group.name, Value::String(found_[group.index]), context.arena);
-  }
+  const std::span<Value> slots = plan_.fields.Slots(record, context.arena);
+  for (const RegexPlan::Group& group : plan_.groups) slots[group.name] = Value::String(found_[group.index]);
   return true;
 }
 

@@ -15,7 +15,8 @@ namespace {
 constexpr int64_t kUsualMemory = 8 << 20;    // RE2's own default
 constexpr int64_t kLargeMemory = 256 << 20;  // Go has no limit; this is ours
 constexpr size_t kMaxGroups = 256;
-constexpr size_t kFewGroups = 16;
+constexpr size_t kFewGroups = 4;  // views to be cleared for each match
+constexpr size_t kSomeGroups = 16;
 constexpr std::string_view kReplacement = "\xEF\xBF\xBD";
 
 bool IsNameChar(char c) {
@@ -177,6 +178,7 @@ Result<std::unique_ptr<const Regex>> Regex::Compile(std::string_view pattern) {
 bool Regex::FindIn(std::string_view text, size_t start, std::span<std::string_view> found) const {
   const size_t wanted = std::min(found.size(), names_.size());
   if (wanted <= kFewGroups) return MatchInto<kFewGroups>(*impl_->re, text, start, found.first(wanted));
+  if (wanted <= kSomeGroups) return MatchInto<kSomeGroups>(*impl_->re, text, start, found.first(wanted));
   return MatchInto<kMaxGroups>(*impl_->re, text, start, found.first(wanted));
 }
 

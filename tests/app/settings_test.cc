@@ -54,6 +54,16 @@ scrape_configs:
   EXPECT_EQ(text.find("hidden"), std::string::npos) << text;
 }
 
+TEST_F(SettingsTest, BusyFilesAreLookedAtOftenEnoughForTheShortestBatchwait) {
+  const auto tick_of = [this](const std::string& clients) {
+    return Load("clients: [" + clients + "]\n").tail.hot_tick / std::chrono::milliseconds(1);
+  };
+  EXPECT_EQ(tick_of("{url: 'http://l/'}"), 200);
+  EXPECT_EQ(tick_of("{url: 'http://l/', batchwait: 10s}"), 200);
+  EXPECT_EQ(tick_of("{url: 'http://l/'}, {url: 'http://m/', batchwait: 500ms}"), 100);
+  EXPECT_EQ(tick_of("{url: 'http://l/', batchwait: 1ms}"), 50);
+}
+
 TEST_F(SettingsTest, AllProblemsAtOnce) {
   Load(R"(
 server: {http_listen_port: x}

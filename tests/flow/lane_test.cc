@@ -175,6 +175,32 @@ TEST_F(LaneTest, ALineIsCommittedWhenItIsStored) {
   EXPECT_EQ(file.tailed->committed_offset, file.bytes->text.size());
 }
 
+// A busy file is looked at every 200 ms: its lines may be as old as the last look when they
+// are read, and must not wait another `batchwait` on top of that.
+TEST_F(LaneTest, TheWaitOfABusyFileCountsFromItsLastLook) {
+  using std::chrono::milliseconds;
+  Make();
+  File file = Add(1, Cri("one"));
+  StoreAll();
+  const auto write = [&] {
+    file.bytes->text += Cri("more");
+    lane_->Readable(file.tailed);
+    Run();
+  };
+  write();  // after seconds of silence: announced when it was written
+  Wait(milliseconds(999));
+  EXPECT_TRUE(sink_.batches.empty());
+  write();
+  Wait(milliseconds(1));
+  ASSERT_EQ(sink_.batches.size(), 1u);
+  Wait(milliseconds(199));
+  write();  // 200 ms after the last look
+  Wait(milliseconds(799));
+  EXPECT_EQ(sink_.batches.size(), 1u);
+  Wait(milliseconds(1));
+  EXPECT_EQ(sink_.batches.size(), 2u);
+}
+
 // Twenty pods that write all the time cost a system call less for every piece read.
 TEST_F(LaneTest, AFileIsNotAskedAgainAtTheSizeThatIsKnown) {
   Make();

@@ -9,6 +9,9 @@
 namespace agent::app {
 namespace {
 
+constexpr int kLooksPerWait = 5;
+constexpr Duration kShortestHotTick = std::chrono::milliseconds(50);
+constexpr Duration kLongestHotTick = std::chrono::milliseconds(200);
 constexpr std::string_view kPushPath = "/loki/api/v1/push";
 
 std::string_view TrimQuotes(std::string_view text) {
@@ -108,6 +111,13 @@ void ApplyServer(const CommandLine& line, admin::ServerOptions& server, Diagnost
   if (set("log.format")) server.log_json = o.log_format == "json";
 }
 
+// Looking less often costs less; a line still leaves within its `batchwait`.
+Duration HotTick(const std::vector<push::ClientOptions>& clients) {
+  Duration shortest = kLongestHotTick * kLooksPerWait;
+  for (const push::ClientOptions& client : clients) shortest = std::min(shortest, client.batch_wait);
+  return std::max(shortest / kLooksPerWait, kShortestHotTick);
+}
+
 }  // namespace
 
 Result<LabelMap> ParseExternalLabels(std::string_view text) {
@@ -164,6 +174,7 @@ void ApplyOverrides(const CommandLine& line, const std::string& loki_url, Settin
   settings.tail.pinned_bytes = limits.pinned_bytes;
   settings.tail.log_max_size = limits.container_log_max_size;
   settings.tail.log_max_files = limits.container_log_max_files;
+  settings.tail.hot_tick = HotTick(settings.clients);
   ApplyServer(line, settings.server, diagnostics);
 }
 

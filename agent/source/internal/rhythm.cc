@@ -10,7 +10,6 @@
 namespace agent::source {
 namespace {
 
-constexpr Duration kHotTick = std::chrono::milliseconds(50);
 constexpr Duration kBurstGap = std::chrono::milliseconds(100);
 constexpr Duration kColdAfter = std::chrono::seconds(1);
 constexpr int kBurstIsHot = 5;
@@ -70,7 +69,7 @@ void Tailer::Impl::NoteWrite(const std::string& path) {
   if (directory.burst < kBurstIsHot || !tree_.SetQuiet(path, true)) return;
   directory.hot = true;
   hot_.push_back(&directory);
-  next_hot_ = std::min(next_hot_, now_ + kHotTick);
+  next_hot_ = std::min(next_hot_, now_ + options_.hot_tick);
 }
 
 void Tailer::Impl::TickHot() {
@@ -96,7 +95,7 @@ void Tailer::Impl::TickHot() {
     tree_.SetQuiet(directory->path, false);
     look();  // what was written between the last look and the new watch
   }
-  next_hot_ = hot_.empty() ? kNever : now_ + kHotTick;
+  next_hot_ = hot_.empty() ? kNever : now_ + options_.hot_tick;
 }
 
 void Tailer::Impl::TickLinger() {
