@@ -54,7 +54,7 @@ while (($#)); do
 done
 
 [[ $mode =~ ^(hybrid|full|agent-only)$ ]] || usage_error "--mode is hybrid, full or agent-only, not \"$mode\""
-[[ $timeout =~ ^[0-9]+(s|m|h)$ ]] || usage_error "--timeout is a duration like 5m, not \"$timeout\""
+[[ $timeout =~ ^([0-9]+(s|m|h))+$ ]] || usage_error "--timeout is a duration like 5m, not \"$timeout\""
 if [[ $mode == agent-only ]]; then : "${release:=sluice}"; else : "${release:=sluice-stack}"; fi
 
 trap 'on_error "${BASH_SOURCE[0]##*/}:$LINENO"' ERR
@@ -69,7 +69,15 @@ run() {
   fi
 }
 
-release_is_there() { hm status "$2" --namespace "$1" >/dev/null 2>&1; }
+# A release that cannot be looked at is not one that is not there.
+release_is_there() {
+  hm status "$2" --namespace "$1" >/dev/null 2>"$work/status.err" && return 0
+  if [[ -s $work/status.err ]] && ! grep -qi 'not found' "$work/status.err"; then
+    complain "Helm cannot tell whether release $1/$2 is there: $(<"$work/status.err")"
+    exit "$EXIT_DEPLOY"
+  fi
+  return 1
+}
 
 uninstall() { # uninstall NAMESPACE RELEASE
   if release_is_there "$1" "$2"; then
@@ -86,8 +94,12 @@ no_collectors_left() {
 # Removing the file of a data source does not remove it from Grafana; a file that
 # asks for its deletion does.
 remove_datasources() {
-  local maps ns name names one
-  maps=$(kc get configmaps --all-namespaces -l "app.kubernetes.io/instance=$release" -o 'jsonpath={range .items[*]}{.metadata.namespace}{" "}{.metadata.name}{"\n"}{end}' 2>/dev/null || true)
+  local maps ns name names one columns='jsonpath={range .items[*]}{.metadata.namespace}{" "}{.metadata.name}{"\n"}{end}'
+  if ! maps=$(kc get configmaps --all-namespaces -l "app.kubernetes.io/instance=$release" -o "$columns" 2>/dev/null) &&
+    ! maps=$(kc get configmaps --namespace "${grafana_namespace:-$namespace}" -l "app.kubernetes.io/instance=$release" -o "$columns" 2>/dev/null); then
+    complain "  WARN  The ConfigMaps cannot be read, so Grafana is not asked to forget the data sources. Delete them there by hand, or restart Grafana."
+    return 0
+  fi
   while read -r ns name; do
     [[ $name == "$release-datasources" ]] || continue
     [[ -z $grafana_namespace || $ns == "$grafana_namespace" ]] || continue
@@ -143,7 +155,7 @@ volumes() {
 
 remove_platform() {
   local list ns name
-  list=$(hm list --all-namespaces --selector "$OWNER_LABEL=$OWNER_VALUE" 2>/dev/null | awk 'NR > 1 { print $2, $1 }' || true)
+  list=$(hm list --all-namespaces --max 10000 --selector "$OWNER_LABEL=$OWNER_VALUE" 2>/dev/null | awk 'NR > 1 { print $2, $1 }' || true)
   if [[ -z $list ]]; then
     say "  deploy.sh installed no platform release"
     return 0

@@ -16,7 +16,8 @@
 #   --with-otel                    hybrid: also cert-manager, the operator, a collector
 #   --no-cert-manager              the operator makes its own certificate
 #   --storage-class NAME           default: gp3
-#   --ingress, --no-ingress        switch Tempo's Ingress on or off
+#   --ingress                      switch Tempo's Ingress on
+#   --no-ingress                   switch every Ingress and HTTPRoute off
 #   --grafana-namespace NS         default: found
 #   --prometheus-url URL           default: found
 #   --replace-promtail             take over Promtail's positions, then remove Promtail
@@ -46,7 +47,8 @@ while (($#)); do
       option=${1%%=*} value=${1#*=}
       shift
       if [[ $option == --dry-run ]]; then
-        dry_run=$value
+        # Nothing after the sign (an empty variable, say) must not deploy.
+        dry_run=${value:-nothing}
         continue
       fi
       set -- "$option" "$value" "$@"
@@ -80,7 +82,7 @@ done
 [[ $mode =~ ^(hybrid|full|agent-only)$ ]] || usage_error "--mode is hybrid, full or agent-only, not \"$mode\""
 [[ $dry_run =~ ^(|client|server)$ ]] || usage_error "--dry-run is client or server, not \"$dry_run\""
 [[ $namespace =~ ^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$ ]] || usage_error "\"$namespace\" is no name for a namespace"
-[[ $timeout =~ ^[0-9]+(s|m|h)$ ]] || usage_error "--timeout is a duration like 10m, not \"$timeout\""
+[[ $timeout =~ ^([0-9]+(s|m|h))+$ ]] || usage_error "--timeout is a duration like 10m, not \"$timeout\""
 for file in "${values[@]}"; do [[ -r $file ]] || usage_error "cannot read the values file $file"; done
 [[ $mode == full ]] && with_otel=yes
 if [[ $mode == agent-only ]]; then

@@ -48,6 +48,9 @@ collect_arguments() {
       done
     fi
     [[ -z $ingress ]] || args+=(--set "ingress.tempo.enabled=$ingress")
+    if [[ $ingress == false ]]; then
+      for key in httpRoute.tempo loki.ingress loki.gateway.ingress; do args+=(--set "$key.enabled=false"); done
+    fi
   fi
   for pair in "${sets[@]}"; do args+=(--set "$pair"); done
 }

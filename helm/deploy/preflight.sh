@@ -204,14 +204,27 @@ check_headroom() {
   fi
 }
 
-# Prometheus' selectors become labels of our monitors and rules.
+# Prometheus' selectors become labels of our monitors and rules. Of several Prometheuses each
+# finds them, unless two want different values of one label.
 monitor_labels=() rule_labels=()
+# add_label LIST KEY VALUE PROMETHEUS
+add_label() {
+  local -n labels_ref=$1
+  local pair
+  for pair in "${labels_ref[@]}"; do
+    [[ ${pair%%=*} == "$2" ]] || continue
+    [[ $pair == "$2=$3" ]] || warn "Prometheus $4 wants the label $2=$3 and another one $pair. It will not see what is installed here; say which one shall with sluice.serviceMonitor.labels and the like."
+    return 0
+  done
+  labels_ref+=("$2=$3")
+}
+
 find_prometheus() {
-  local found line ns name kind pairs
+  local found line ns name kind pairs current
   [[ $mode == hybrid ]] || return 0
   # The dollar signs are the template's.
   # shellcheck disable=SC2016
-  if ! found=$(kc get prometheuses.monitoring.coreos.com --all-namespaces -o 'go-template={{range .items}}P {{.metadata.namespace}} {{.metadata.name}}{{"\n"}}{{with .spec.serviceMonitorSelector}}{{range $k, $v := .matchLabels}}M {{$k}} {{$v}}{{"\n"}}{{end}}{{end}}{{with .spec.ruleSelector}}{{range $k, $v := .matchLabels}}R {{$k}} {{$v}}{{"\n"}}{{end}}{{end}}{{end}}' 2>/dev/null) || [[ -z $found ]]; then
+  if ! found=$(kc get prometheuses.monitoring.coreos.com --all-namespaces -o 'go-template={{range .items}}P {{.metadata.namespace}} {{.metadata.name}}{{"\n"}}{{with .spec.serviceMonitorSelector}}{{range $k, $v := .matchLabels}}M {{$k}} {{$v}}{{"\n"}}{{end}}{{if .matchExpressions}}E ServiceMonitors -{{"\n"}}{{end}}{{end}}{{with .spec.ruleSelector}}{{range $k, $v := .matchLabels}}R {{$k}} {{$v}}{{"\n"}}{{end}}{{if .matchExpressions}}E PrometheusRules -{{"\n"}}{{end}}{{end}}{{end}}' 2>/dev/null) || [[ -z $found ]]; then
     fail "Mode hybrid stands beside a Prometheus of the Prometheus operator, and there is none. Install one, or use --mode full (everything) or --mode agent-only."
     return 0
   fi
@@ -219,10 +232,12 @@ find_prometheus() {
     case $kind in
       P)
         [[ -n $prometheus_url ]] || prometheus_url=http://prometheus-operated.$ns.svc.cluster.local:9090
-        ok "Prometheus $ns/$name"
+        current=$ns/$name
+        ok "Prometheus $current"
         ;;
-      M) monitor_labels+=("$ns=$name") ;;
-      R) rule_labels+=("$ns=$name") ;;
+      M) add_label monitor_labels "$ns" "$name" "$current" ;;
+      R) add_label rule_labels "$ns" "$name" "$current" ;;
+      E) warn "Prometheus $current selects its $ns by expressions, which are not read here. Give ours the labels that it wants, in a file with --values." ;;
     esac
   done <<<"$found"
   pairs=${monitor_labels[*]:-}
@@ -313,7 +328,10 @@ check_agents() {
 
 check_releases() {
   local list owner object
-  list=$(hm list --all-namespaces 2>/dev/null || true)
+  if ! list=$(hm list --all-namespaces --max 10000 2>/dev/null); then
+    warn "Helm's releases in all namespaces cannot be read; only those in $namespace are looked at."
+    list=$(hm list --namespace "$namespace" 2>/dev/null || true)
+  fi
   while read -r name ns _; do
     fail "Release $ns/$name is of the chart loki-stack (Loki 2, Promtail), which is no longer maintained. Its volume does not fit the new chart. Keep its data until they expire, then: helm uninstall $name --namespace $ns; or install into another namespace with --namespace."
   done < <(grep -E '[[:space:]]loki-stack-[0-9]' <<<"$list" || true)
@@ -326,6 +344,12 @@ check_releases() {
     fi
   done
   return 0
+}
+
+# Promtail is not removed for an agent that the values switch off.
+check_replacement() {
+  [[ -z $promtail_release || -n $(daemonset_name) ]] ||
+    fail "--replace-promtail would leave nobody to read the logs: the values switch the agent off (sluice.enabled or daemonset.enabled)."
 }
 
 # A pod whose Secret is missing never starts, and says so only in its events.
@@ -422,6 +446,7 @@ run_preflight() {
   check_storage
   check_headroom
   check_agents
+  check_replacement
   check_releases
   check_secrets
   check_datasources

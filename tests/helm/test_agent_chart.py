@@ -483,6 +483,109 @@ def test_values_that_need_an_explanation_get_one(charts, tmp_path):
         assert key in notes
 
 
+def test_labels_of_the_values_stand_once_and_do_not_break_selectors(charts, tmp_path):
+    """A key stood twice in a map: once from the chart, once from the values. deploy.sh itself hands
+    over labels that a Prometheus selects by, such as app.kubernetes.io/part-of."""
+    ours = {"app.kubernetes.io/part-of": "theirs", "app.kubernetes.io/name": "other", "team": "a"}
+    values = {"podLabels": ours, "secret": {"labels": ours}, "service": {"labels": ours}, "serviceAccount": {"labels": ours},
+              "serviceMonitor": {"enabled": True, "labels": ours, "prometheusRule": {"enabled": True, "additionalLabels": ours}},
+              "podMonitor": {"enabled": True, "labels": ours},
+              "prometheusRule": {"enabled": True, "labels": ours, "alertLabels": {"severity": "page"}},
+              "extraPorts": {"syslog": {"containerPort": 1514, "labels": ours}},
+              "podAnnotations": {"kubectl.kubernetes.io/default-container": "two"}}
+    path = tmp_path / "values.yaml"
+    path.write_text(yaml.safe_dump(values))
+    text = charts.text("agent", "-f", str(path))
+    for part in text.split("\n---\n"):
+        keys = re.findall(r"^ {4}(app\.kubernetes\.io/\S+):", part.split("\nspec:")[0], re.M)
+        assert len(keys) == len(set(keys)), part
+    for one in charts.objects("agent", "-f", str(path)):
+        found = one["metadata"].get("labels") or {}
+        if "team" in found:
+            assert found["app.kubernetes.io/part-of"] == "theirs" and found["app.kubernetes.io/name"] == "sluice", one["kind"]
+    template = charts.one("DaemonSet", "agent", "-f", str(path))["spec"]["template"]["metadata"]
+    assert template["labels"]["app.kubernetes.io/name"] == "sluice" and template["labels"]["team"] == "a"
+    assert template["annotations"]["kubectl.kubernetes.io/default-container"] == "two"
+    rules = [o for o in charts.objects("agent", "-f", str(path)) if o["kind"] == "PrometheusRule" and o["metadata"]["name"] == "rel-sluice"]
+    assert {r["labels"]["severity"] for g in rules[0]["spec"]["groups"] for r in g["rules"]} == {"page"}
+
+
+def state_and_file(objects):
+    spec = pod_spec(objects)
+    mount = mounts(agent(spec)).get("state")
+    prepare = [c for c in spec.get("initContainers", []) if c["name"] == "prepare-state"]
+    for one in prepare:
+        assert f"--dir={mount['mountPath']}" in one["args"] and mounts(one)["state"] == mount
+    return mount and mount["mountPath"], agent_config(objects)["positions"]["filename"]
+
+
+@pytest.mark.parametrize("sets,mount,name", [
+    ("state.mountPath=/somewhere", "/somewhere", "/somewhere/positions.yaml"),
+    ("config.positions.filename=/run/promtail/positions.yaml", "/run/promtail", "/run/promtail/positions.yaml"),
+    ("state.mountPath=/a,config.positions.filename=/b/c/p.yaml", "/b/c", "/b/c/p.yaml"),
+    ("state.mountPath=/a/,config.positions.filename=/a/b/p.yaml", "/a/", "/a/b/p.yaml"),
+    ("config.positions.filename=/extra/p.yaml,extraVolumeMounts[0].name=a,extraVolumeMounts[0].mountPath=/extra/", "/var/lib/sluice", "/extra/p.yaml"),
+])
+def test_the_state_directory_is_where_the_positions_are(charts, sets, mount, name):
+    """Values for Promtail's chart name a file in /run/promtail. Nothing was mounted there, the root
+    file system is read-only, and no position could be saved."""
+    assert state_and_file(charts.objects("agent", "--set", sets)) == (mount, name)
+
+
+def test_positions_in_the_root_directory_are_refused(charts):
+    assert "nothing can be mounted in its place: name a file below /var/lib/sluice" in charts.refused("agent", "--set", "config.positions.filename=/p.yaml")
+
+
+@pytest.mark.parametrize("path,name,warns", [("/run/promtail", "/run/promtail/positions.yaml", False), ("/var/lib/sluice", "/var/lib/sluice/positions.yaml", False),
+                                             ("/elsewhere", "/var/lib/sluice/positions.yaml", True)])
+def test_positions_on_volumes_of_ones_own(charts, tmp_path, path, name, warns):
+    values = {"defaultVolumes": [{"name": "run", "hostPath": {"path": "/x"}}], "defaultVolumeMounts": [{"name": "run", "mountPath": path}]}
+    assert state_and_file(charts.with_values("agent", values, tmp_path)) == (None, name)
+    notes = run(tool("helm4"), "install", "rel", HELM / "agent", "--dry-run=client", "-f", tmp_path / "values.yaml").stdout
+    assert ("and none of defaultVolumeMounts is there. They cannot be saved" in notes) is warns
+
+
+@pytest.mark.parametrize("key", ["podSecurityContext", "containerSecurityContext"])
+def test_without_a_security_context(charts, key):
+    """As OpenShift's own rules want it; the template asked an absent map for its user."""
+    spec = pod_spec(charts.objects("agent", "--set", f"{key}=null"))
+    assert "securityContext" not in (spec if key.startswith("pod") else agent(spec))
+
+
+def test_the_whole_configuration_as_one_text(charts, tmp_path):
+    text = "server: {log_level: warn}\nclients: [{url: 'http://x/{{ .Release.Name }}'}]\npositions: {filename: /var/lib/sluice/p.yaml}\n"
+    for key in ("raw", "file"):
+        config = agent_config(charts.with_values("agent", {"config": {key: text}}, tmp_path))
+        assert config["clients"] == [{"url": "http://x/rel"}]
+    discovers = text + "scrape_configs: [{job_name: a, kubernetes_sd_configs: [{role: pod}]}]\n"
+    assert pod_spec(charts.with_values("agent", {"config": {"raw": discovers}}, tmp_path))["automountServiceAccountToken"] is True
+
+
+def test_role_in_the_agents_own_namespace(charts):
+    objects = charts.objects("agent", "--set", "metadata.source=api,rbac.namespaced=true")
+    assert {(o["kind"], o["metadata"].get("namespace")) for o in objects if "Role" in o["kind"]} == {("Role", "ns"), ("RoleBinding", "ns")}
+    job = agent_config(objects)["scrape_configs"][0]
+    assert job["kubernetes_sd_configs"][0]["namespaces"] == {"names": ["ns"]}
+
+
+def test_more_ports_of_the_service(charts):
+    args = ("--set", "networkPolicy.enabled=true,service.extraPorts[0].name=push,service.extraPorts[0].port=80,service.extraPorts[0].targetPort=3500")
+    ports = charts.one("Service", "agent", *args)["spec"]["ports"]
+    assert ports[1] == {"name": "push", "port": 80, "targetPort": 3500, "protocol": "TCP"}
+    assert {"ports": [{"port": 3500, "protocol": "TCP"}]} in charts.one("NetworkPolicy", "agent", *args)["spec"]["ingress"]
+
+
+def test_names_of_ports_are_legal(charts):
+    """Promtail's values name some in capitals, and Kubernetes takes 15 small letters."""
+    spec = pod_spec(charts.objects("agent", "--set", "extraPorts.httpPush.containerPort=3500"))
+    assert [p["name"] for p in agent(spec)["ports"]] == ["http-metrics", "httppush"]
+
+
+def test_pod_monitor_with_tls(charts):
+    endpoint = charts.one("PodMonitor", "agent", "--set", "podMonitor.enabled=true,podMonitor.scheme=https,podMonitor.tlsConfig.insecureSkipVerify=true")
+    assert endpoint["spec"]["podMetricsEndpoints"][0].items() >= {"scheme": "https", "tlsConfig": {"insecureSkipVerify": True}}.items()
+
+
 def test_every_value_is_in_the_schema_and_documented():
     import json
     values = yaml.load((HELM / "agent/values.yaml").read_text(), Loader=LOADER)

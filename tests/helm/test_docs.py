@@ -134,6 +134,23 @@ def test_unit_suites_of_helm_unittest(tmp_path):
     assert "0 failed" in done.stdout or "failed" not in done.stdout
 
 
+def test_the_workflow_calls_what_is_there():
+    """It runs elsewhere, so at least its scripts, options and files must exist."""
+    workflow = yaml.load((ROOT / ".github/workflows/charts.yaml").read_text(), Loader=LOADER)
+    steps = [step for job in workflow["jobs"].values() for step in job["steps"]]
+    commands = "\n".join(step["run"] for step in steps if "run" in step)
+    run("bash", "-n", "-c", commands)
+    paths = re.findall(r"(?<![\w/.$-])((?:helm|tests|scripts)/[\w./-]+\.(?:sh|yaml))", commands)
+    assert len(paths) > 8
+    for path in paths:
+        assert (ROOT / path).exists(), path
+    for script in ("deploy.sh", "cleanup.sh"):
+        known = run("bash", HELM / script, "--help").stdout
+        for line in re.findall(rf"helm/{script}(.*)", commands):
+            assert all(option in known for option in re.findall(r"--[a-z-]+", line)), line
+    assert "image:" in (ROOT / "Makefile").read_text() and "add_executable(agent " in (ROOT / "CMakeLists.txt").read_text()
+
+
 def test_chart_metadata():
     versions = set()
     for chart in ("agent", "stack", "otel"):

@@ -152,6 +152,10 @@ def test_package(tmp_path, helm, chart):
     names = run("tar", "tzf", archive).stdout
     assert "values.schema.json" in names and "/ci/" not in names and "/tests/" not in names.replace("templates/tests/", "")
     run(tool(helm), "lint", archive)
+    shown = {what: run(tool(helm), "show", what, archive).stdout for what in ("values", "readme", "chart")}
+    for what, path in (("values", "values.yaml"), ("readme", "README.md")):
+        assert shown[what].strip() == (HELM / chart / path).read_text().strip()
+    assert "kubeVersion: '>=1.25.0-0'" in shown["chart"]
 
 
 def test_values_per_mode_render(charts):

@@ -31,7 +31,7 @@ class Fake:
         self.default()
 
     def rule(self, name, pattern, output="", code=0, first=True):
-        """Later rules win over earlier ones."""
+        """Later rules win over earlier ones. The code "1 stderr" sends the output there."""
         self.number -= 1
         path = self.base / name / f"{self.number if first else 999:03d}-rule"
         path.write_text(f"{pattern}\n{code}\n{output}")
@@ -433,7 +433,7 @@ def test_skip_preflight(fake):
 
 @pytest.mark.parametrize("args,says", [
     (["--mode", "other"], '--mode is hybrid, full or agent-only, not "other"'), (["--bogus"], "unknown option --bogus"),
-    (["--mode"], "--mode needs a value"), (["--dry-run=maybe"], '--dry-run is client or server, not "maybe"'),
+    (["--mode"], "--mode needs a value"), (["--dry-run=maybe"], '--dry-run is client or server, not "maybe"'), (["--yes", "--dry-run="], "--dry-run is client or server"),
     (["--namespace", "A_b"], '"A_b" is no name for a namespace'), (["--timeout", "soon"], '--timeout is a duration like 10m, not "soon"'),
     (["--values", "/no/such/file"], "cannot read the values file /no/such/file"), (["--yes=1"], "unknown option 1"), (["stray"], "unknown option stray"),
     (["--mode", "agent-only", "--with-otel"], "--with-otel needs Tempo, which agent-only does not install"),
@@ -682,7 +682,7 @@ def test_every_complaint_is_tested():
     def runs(text):
         words = re.findall(r"[A-Za-z0-9-]+", text)
         return {" ".join(words[i:i + 3]) for i in range(len(words) - 2)}
-    tested = runs((HERE / "test_scripts.py").read_text()) | runs((HERE / "test_cleanup_script.py").read_text())
+    tested = set().union(*(runs(path.read_text()) for path in HERE.glob("test_*script*.py")))
     sentences = 0
     for path in [HELM / "deploy.sh", HELM / "cleanup.sh", HELM / "lib.sh", *sorted((HELM / "deploy").glob("*.sh"))]:
         for text in re.findall(r'\b(?:fail|warn|usage_error|complain) "((?:[^"\\]|\\.)*)"', path.read_text()):

@@ -182,6 +182,60 @@ def test_network_policies_name_their_pods(charts):
     assert all(p["spec"]["podSelector"] for p in policies)
 
 
+OPEN = {
+    "ingress.tempo": "ingress.tempo.enabled=true,ingress.tempo.authAnnotations.a=b",
+    "httpRoute.tempo": "httpRoute.tempo.enabled=true,httpRoute.tempo.authenticated=true,httpRoute.tempo.parentRefs[0].name=g",
+    "loki.ingress": "loki.ingress.enabled=true,loki.ingress.annotations.a=b"}
+NO_PATHS = ("--set-json", "loki.ingress.paths.compactor=[],loki.ingress.paths.ruler=[]")
+VPC = ("--set", "networkPolicy.enabled=true,networkPolicy.ingressSources[0].ipBlock.cidr=10.0.0.0/16")
+
+
+@pytest.mark.parametrize("key", OPEN)
+def test_a_policy_that_keeps_the_load_balancer_out_is_refused(charts, key):
+    """With ALB target type ip the load balancer asks the pod itself; the policy let only Grafana in."""
+    args = ("--set", OPEN[key], *NO_PATHS)
+    assert charts.objects("stack", *args)
+    said = charts.refused("stack", *args, "--set", "networkPolicy.enabled=true")
+    assert f"networkPolicy.enabled keeps everybody away from {key}: say in networkPolicy.ingressSources" in said
+    assert charts.objects("stack", *args, *VPC)
+
+
+def let_in(charts, app, *args):
+    """Port to those who may come in."""
+    policy = charts.one("NetworkPolicy", "stack", *args, name=f"rel-{app}")
+    return {port["port"]: rule["from"] for rule in policy["spec"]["ingress"] for port in rule.get("ports", [])}
+
+
+def test_who_may_come_in(charts):
+    balancer = {"ipBlock": {"cidr": "10.0.0.0/16"}}
+    # Addresses are let in for what is open, and for nothing else.
+    assert balancer not in let_in(charts, "tempo", *VPC)[3200] + let_in(charts, "loki", *VPC)[3100]
+    tempo = ("--set", OPEN["ingress.tempo"])
+    assert balancer in let_in(charts, "tempo", *tempo, *VPC)[3200] and balancer not in let_in(charts, "loki", *tempo, *VPC)[3100]
+    assert balancer in let_in(charts, "loki", "--set", OPEN["loki.ingress"], *NO_PATHS, *VPC)[3100]
+    rules = charts.one("NetworkPolicy", "stack", *tempo, *VPC, "--set", "ingress.tempo.otlp=true", name="rel-tempo")["spec"]["ingress"]
+    assert {"from": [balancer], "ports": [{"port": 4318, "protocol": "TCP"}]} in rules
+
+
+def test_grafana_may_always_ask(charts):
+    """Its namespace was a value of its own, which nobody changed along with grafana.namespace."""
+    for args, namespace in ((("--set", "grafana.namespace=dash"), "dash"), ((), "ns")):
+        for app, port in (("loki", 3100), ("tempo", 3200)):
+            peers = let_in(charts, app, "--set", "networkPolicy.enabled=true", *args)[port]
+            assert {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": namespace}}} in peers
+
+
+def test_eks_with_policies(charts):
+    """The file has the place for the load balancer's subnets, so that switching it on is enough."""
+    args = ("-f", str(HELM / "values/eks.yaml"), "--set", f"networkPolicy.enabled=true,{OPEN['ingress.tempo']}")
+    assert any("ipBlock" in peer for peer in let_in(charts, "tempo", *args)[3200])
+
+
+def test_labels_of_the_values_stand_once(charts):
+    rule = charts.text("stack", "--set", "prometheusRule.labels.app\\.kubernetes\\.io/part-of=theirs", "-s", "templates/prometheusrule.yaml")
+    assert rule.count("app.kubernetes.io/part-of") == 1 and "app.kubernetes.io/part-of: theirs" in rule
+
+
 def test_pins_are_exact_and_the_same_everywhere():
     chart = yaml.load((HELM / "stack/Chart.yaml").read_text(), Loader=LOADER)
     pins = {d["name"]: d["version"] for d in chart["dependencies"]}

@@ -36,6 +36,13 @@ app.kubernetes.io/part-of: sluice
 app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- end }}
 
+{{/* Labels of an object, with those that the values add: (list . map). The values win, save over
+what Services and monitors select by. Written one after the other a label could stand there twice. */}}
+{{- define "sluice.labelsWith" -}}
+{{- $root := index . 0 -}}
+{{- toYaml (merge (include "sluice.selectorLabels" $root | fromYaml) (index . 1 | default dict | deepCopy) (include "sluice.labels" $root | fromYaml)) -}}
+{{- end }}
+
 {{/* An image's name: (dict "image" map "global" map "tag" default). */}}
 {{- define "sluice.image" -}}
 {{- $registry := .global.imageRegistry | default .image.registry -}}
@@ -76,8 +83,15 @@ imagePullSecrets:
 {{- /* Promtail's values often bring scrape configurations of their own, which discover pods
 whatever metadata.source says: they need the token and the role as well. */ -}}
 {{- define "sluice.needsApi" -}}
-{{- $own := printf "%s %s %s" .Values.config.snippets.scrapeConfigs .Values.config.snippets.extraScrapeConfigs .Values.config.file -}}
+{{- $own := printf "%s %s %s %s" .Values.config.snippets.scrapeConfigs .Values.config.snippets.extraScrapeConfigs .Values.config.file .Values.config.raw -}}
 {{- if or (include "sluice.usesApi" .) (contains "kubernetes_sd_configs" $own) }}true{{ end }}
+{{- end }}
+
+{{/* The namespaces whose pods the agent may read. None: all. */}}
+{{- define "sluice.apiNamespaces" -}}
+{{- $namespaces := .Values.rbac.namespaces | default list -}}
+{{- if and .Values.rbac.namespaced (not $namespaces) }}{{ $namespaces = list (include "sluice.namespace" .) }}{{ end -}}
+{{- toYaml $namespaces -}}
 {{- end }}
 
 {{- define "sluice.automountToken" -}}
@@ -92,7 +106,7 @@ whatever metadata.source says: they need the token and the role as well. */ -}}
 {{- end }}
 
 {{- define "sluice.runsAsRoot" -}}
-{{- if eq (.Values.podSecurityContext.runAsUser | default 0 | int) 0 }}true{{ end }}
+{{- if eq ((.Values.podSecurityContext).runAsUser | default 0 | int) 0 }}true{{ end }}
 {{- end }}
 
 {{/* Is there work for the init container? */}}
@@ -126,6 +140,11 @@ whatever metadata.source says: they need the token and the role as well. */ -}}
 {{- toYaml (list $c) -}}
 {{- end }}
 
+{{/* Name of a port of `extraPorts`: (list key port). Promtail's values have keys like httpPush. */}}
+{{- define "sluice.portName" -}}
+{{- (index . 1).name | default (index . 0 | lower | trunc 15 | trimSuffix "-") -}}
+{{- end }}
+
 {{/* The stages of pod logs. */}}
 {{- define "sluice.pipelineStages" -}}
 {{- $stages := .Values.config.snippets.pipelineStages | default list -}}
@@ -156,7 +175,7 @@ whatever metadata.source says: they need the token and the role as well. */ -}}
 {{- $rules := list -}}
 {{- if include "sluice.usesApi" . -}}
 {{- $pods := dict "role" "pod" -}}
-{{- with .Values.rbac.namespaces }}{{ $_ := set $pods "namespaces" (dict "names" .) }}{{ end -}}
+{{- with include "sluice.apiNamespaces" . | fromYamlArray }}{{ $_ := set $pods "namespaces" (dict "names" .) }}{{ end -}}
 {{- if .Values.metadata.annotations }}{{ $_ := set $pods "annotations" true }}{{ end -}}
 {{- $_ := set $job "kubernetes_sd_configs" (list $pods) -}}
 {{- $first := "^;*([^;]+)(;.*)?$" -}}
@@ -175,7 +194,7 @@ whatever metadata.source says: they need the token and the role as well. */ -}}
 {{- toYaml (list $job) -}}
 {{- end }}
 
-{{/* The whole file, when config.file does not give it. */}}
+{{/* The whole file, when config.raw or config.file does not give it. */}}
 {{- define "sluice.generatedConfig" -}}
 {{- $c := .Values.config -}}
 {{- $server := dict "log_level" $c.logLevel "log_format" $c.logFormat "http_listen_address" $c.listenAddress "http_listen_port" (int $c.serverPort) -}}
@@ -186,7 +205,17 @@ whatever metadata.source says: they need the token and the role as well. */ -}}
 {{- if $clients }}{{ $clients = tpl (toYaml $clients) . | fromYamlArray }}{{ else }}{{ $clients = include "sluice.client" . | fromYamlArray }}{{ end -}}
 {{- $scrapes := tpl $c.snippets.scrapeConfigs . | fromYamlArray -}}
 {{- with tpl $c.snippets.extraScrapeConfigs . | fromYamlArray }}{{ $scrapes = concat $scrapes . }}{{ end -}}
-{{- $file := dict "server" $server "clients" $clients "positions" $c.positions "scrape_configs" $scrapes -}}
+{{- /* The default file lies in the state directory, wherever that is mounted; on volumes for Promtail where Promtail's was. */ -}}
+{{- $positions := $c.positions -}}
+{{- if eq ($positions.filename | default "") "/var/lib/sluice/positions.yaml" -}}
+{{- $place := .Values.state.mountPath -}}
+{{- if .Values.defaultVolumes -}}
+{{- $place = "/var/lib/sluice" -}}
+{{- if and (include "sluice.ownMountHas" (list . "/run/promtail/x")) (not (include "sluice.ownMountHas" (list . "/var/lib/sluice/x"))) }}{{ $place = "/run/promtail" }}{{ end -}}
+{{- end -}}
+{{- $positions = merge (dict "filename" (printf "%s/positions.yaml" (trimSuffix "/" $place))) $positions -}}
+{{- end -}}
+{{- $file := dict "server" $server "clients" $clients "positions" $positions "scrape_configs" $scrapes -}}
 {{- with $limits }}{{ $_ := set $file "limits_config" . }}{{ end -}}
 {{- with $c.pipelines }}{{ $_ := set $file "pipelines" . }}{{ end -}}
 {{- with $c.targetConfig }}{{ $_ := set $file "target_config" . }}{{ end -}}
@@ -198,11 +227,39 @@ whatever metadata.source says: they need the token and the role as well. */ -}}
 {{- end }}
 
 {{- define "sluice.config" -}}
-{{- if .Values.config.file }}{{ tpl .Values.config.file . }}{{ else }}{{ include "sluice.generatedConfig" . }}{{ end -}}
+{{- if or .Values.config.raw .Values.config.file }}{{ tpl (.Values.config.raw | default .Values.config.file) . }}{{ else }}{{ include "sluice.generatedConfig" . }}{{ end -}}
 {{- end }}
 
 {{- define "sluice.makesConfig" -}}
 {{- if and .Values.config.enabled (not .Values.existingConfigMap) (not .Values.existingSecret) }}true{{ end }}
+{{- end }}
+
+{{/* ---- reading positions ---------------------------------------------- */}}
+
+{{- define "sluice.positionsFile" -}}
+{{- if include "sluice.makesConfig" . }}{{ ((include "sluice.config" . | fromYaml).positions).filename | default "" }}{{ end -}}
+{{- end }}
+
+{{/* Does a path lie below a mount that the values bring? (list . path) */}}
+{{- define "sluice.ownMountHas" -}}
+{{- $path := index . 1 -}}
+{{- $mounts := concat ((index . 0).Values.extraVolumeMounts | default list) ((index . 0).Values.defaultVolumeMounts | default list) -}}
+{{- range $mounts }}{{ if hasPrefix (printf "%s/" (trimSuffix "/" .mountPath)) $path }}true{{ end }}{{ end -}}
+{{- end }}
+
+{{/* Where the state directory is mounted: where the positions file is. Values for Promtail's chart
+name it in /run/promtail; the root file system is read-only, and a position that cannot be saved
+means that everything is read again. */}}
+{{- define "sluice.stateMount" -}}
+{{- $file := include "sluice.positionsFile" . -}}
+{{- $mount := .Values.state.mountPath -}}
+{{- if or (not (hasPrefix "/" $file)) (contains "$" $file) (hasPrefix (printf "%s/" (trimSuffix "/" $mount)) $file) (include "sluice.ownMountHas" (list . $file)) -}}
+{{- $mount -}}
+{{- else if eq (dir $file) "/" -}}
+{{- fail (printf "config.positions.filename is %s, and nothing can be mounted in its place: name a file below %s" $file $mount) -}}
+{{- else -}}
+{{- dir $file -}}
+{{- end -}}
 {{- end }}
 
 {{/* ---- network ------------------------------------------------------- */}}
