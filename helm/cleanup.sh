@@ -61,10 +61,14 @@ trap 'on_error "${BASH_SOURCE[0]##*/}:$LINENO"' ERR
 
 # run COMMAND... : runs it, or only says so.
 run() {
+  local shown=$*
+  # As a person would type it, with the context where one was given.
+  shown=${shown/#hm /helm${CONTEXT:+ --kube-context "$CONTEXT"} }
+  shown=${shown/#kc /kubectl${CONTEXT:+ --context "$CONTEXT"} }
   if [[ $dry_run == yes ]]; then
-    say "  would run: $*"
+    say "  would run: $shown"
   else
-    say "  $*"
+    say "  $shown"
     "$@"
   fi
 }

@@ -13,7 +13,9 @@
 #   --release NAME                 default: sluice-stack; agent-only: sluice
 #   --values FILE                  values, may be given several times
 #   --set KEY=VALUE                one value, may be given several times
-#   --with-otel                    hybrid: also cert-manager, the operator, a collector
+#   --with-otel                    hybrid: also cert-manager, the operator, a collector. Where
+#                                  the operator is there, a collector is made without this
+#   --no-otel                      hybrid: no collector, though the operator is there
 #   --no-cert-manager              the operator makes its own certificate
 #   --storage-class NAME           default: gp3
 #   --ingress                      switch Tempo's Ingress on
@@ -36,7 +38,7 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 # shellcheck source=helm/lib.sh
 source "$here/lib.sh"
 
-mode=hybrid namespace=monitoring release='' with_otel=no cert_manager=yes
+mode=hybrid namespace=monitoring release='' with_otel=auto cert_manager=yes
 storage_class='' ingress='' grafana_namespace='' prometheus_url='' timeout=10m
 dry_run='' yes=no preflight=yes promtail=fail
 values=() sets=()
@@ -65,6 +67,7 @@ while (($#)); do
     --timeout) need_value "$1" $#; timeout=$2; shift ;;
     --context) need_value "$1" $#; CONTEXT=$2; shift ;;
     --with-otel) with_otel=yes ;;
+    --no-otel) with_otel=no ;;
     --no-cert-manager) cert_manager=no ;;
     --ingress) ingress=true ;;
     --no-ingress) ingress=false ;;
@@ -84,9 +87,13 @@ done
 [[ $namespace =~ ^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$ ]] || usage_error "\"$namespace\" is no name for a namespace"
 [[ $timeout =~ ^([0-9]+(s|m|h))+$ ]] || usage_error "--timeout is a duration like 10m, not \"$timeout\""
 for file in "${values[@]}"; do [[ -r $file ]] || usage_error "cannot read the values file $file"; done
-[[ $mode == full ]] && with_otel=yes
+if [[ $mode == full ]]; then
+  [[ $with_otel != no ]] || usage_error "--no-otel is for hybrid; full has a collector"
+  with_otel=yes
+fi
 if [[ $mode == agent-only ]]; then
-  [[ $with_otel == no ]] || usage_error "--with-otel needs Tempo, which agent-only does not install"
+  [[ $with_otel != yes ]] || usage_error "--with-otel needs Tempo, which agent-only does not install"
+  with_otel=no
   [[ -z $ingress ]] || usage_error "agent-only has no Ingress"
   : "${release:=sluice}"
 else

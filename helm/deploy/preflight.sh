@@ -83,7 +83,7 @@ check_rights() {
   if [[ $with_otel == yes ]] || grep -q '^kind: ClusterRole$' "$rendered"; then
     can create clusterroles.rbac.authorization.k8s.io || missing+=(clusterroles)
   fi
-  if [[ $with_otel == yes ]]; then
+  if [[ $install_operator$install_cert_manager$install_kps == *yes* ]]; then
     can create customresourcedefinitions.apiextensions.k8s.io || missing+=(customresourcedefinitions)
   fi
   if ((${#missing[@]})); then
@@ -397,10 +397,22 @@ crd_owner() {
 # ours RELEASE NAMESPACE : did deploy.sh install this platform release?
 ours() { [[ -n $(hm list --namespace "$2" --selector "$OWNER_LABEL=$OWNER_VALUE" --filter "^$1\$" --short 2>/dev/null || true) ]]; }
 
+# CRDs alone do not mean an operator: they are kept when it is uninstalled.
+operator_is_there() {
+  [[ -n $(crd_owner opentelemetrycollectors.opentelemetry.io) ]] &&
+    grep -q opentelemetry <<<"$(kc get mutatingwebhookconfigurations -o name 2>/dev/null || true)"
+}
+
 install_cert_manager=no install_operator=no install_kps=no
 check_platform() {
   local owner
-  if [[ $with_otel == yes ]]; then
+  if [[ $with_otel == auto ]]; then
+    with_otel=no
+    if operator_is_there; then
+      with_otel=yes
+      ok "the OpenTelemetry operator is there and left alone; a collector and an Instrumentation are made for it (--no-otel: none)"
+    fi
+  elif [[ $with_otel == yes ]]; then
     owner=$(crd_owner opentelemetrycollectors.opentelemetry.io)
     if [[ -z $owner ]] || ours opentelemetry-operator "$namespace"; then
       install_operator=yes

@@ -61,6 +61,11 @@ def test_cleanup_dry_run(fake):  # noqa: F811
     installed(fake)
     done = fake.run("cleanup.sh", "--dry-run", "--delete-pvc", "--platform")
     assert done.returncode == 0 and not fake.mutations() and "would run:" in done.stdout
+    # Commands that a person can type.
+    assert "would run: helm uninstall sluice-stack --namespace monitoring" in done.stdout
+    assert "would run: kubectl delete persistentvolumeclaim storage-loki-0 --namespace monitoring" in done.stdout
+    done = fake.run("cleanup.sh", "--dry-run", "--context", "prod")
+    assert "would run: helm --kube-context prod uninstall sluice-stack" in done.stdout
 
 
 def test_cleanup_asks(fake):  # noqa: F811

@@ -82,6 +82,44 @@ def test_durations_as_helm_takes_them(fake, duration):  # noqa: F811
     assert fake.run("deploy.sh", "--dry-run", "--timeout", duration).returncode == 0
 
 
+def with_an_operator(fake):  # noqa: F811
+    fake.rule("kubectl", "get crd opentelemetrycollectors.opentelemetry.io *", "opentelemetrycollectors.opentelemetry.io otel")
+    fake.rule("kubectl", "get mutatingwebhookconfigurations -o name", "mutatingwebhookconfiguration.admissionregistration.k8s.io/otel-opentelemetry-operator-mutation\n")
+
+
+def test_an_operator_that_is_there_gets_a_collector(fake):  # noqa: F811
+    """Mode hybrid made none, unless it was told to install an operator."""
+    with_an_operator(fake)
+    done = deployed(fake)
+    assert [s[2] for s in helm_steps(fake)] == ["sluice-stack", "sluice-otel"]
+    assert "the OpenTelemetry operator is there and left alone; a collector" in done.stdout
+    calls = fake.calls()
+    gate = next(i for i, c in enumerate(calls) if "apply --dry-run=server" in c)
+    assert gate < next(i for i, c in enumerate(calls) if "--install sluice-stack" in c)
+    assert not [c for c in calls if "can-i create customresourcedefinitions" in c], "nothing is installed that has any"
+    fake.rule("kubectl", "auth can-i create clusterroles*", "no\n", 1)
+    refused(fake, says="You may not create: clusterroles.")
+
+
+def test_no_collector_where_it_is_not_wanted(fake):  # noqa: F811
+    with_an_operator(fake)
+    deployed(fake, "--no-otel")
+    assert [s[2] for s in helm_steps(fake)] == ["sluice-stack"]
+
+
+def test_definitions_without_an_operator(fake):  # noqa: F811
+    """cleanup.sh --platform keeps the CRDs."""
+    with_an_operator(fake)
+    fake.rule("kubectl", "get mutatingwebhookconfigurations -o name", "mutatingwebhookconfiguration.admissionregistration.k8s.io/cert-manager-webhook\n")
+    deployed(fake)
+    assert [s[2] for s in helm_steps(fake)] == ["sluice-stack"]
+
+
+def test_full_without_a_collector_is_no_mode(fake):  # noqa: F811
+    done = fake.run("deploy.sh", "--mode", "full", "--no-otel")
+    assert done.returncode == 2 and "--no-otel is for hybrid; full has a collector" in done.stderr
+
+
 # ---- cleanup.sh -------------------------------------------------------------------
 
 def test_cleanup_that_may_not_look(fake):  # noqa: F811
