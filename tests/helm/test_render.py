@@ -2,6 +2,7 @@
 """Every ci file of every chart, with both Helms: lint, render, schemas, golden files."""
 import os
 import re
+import shutil
 
 import pytest
 import yaml
@@ -71,6 +72,36 @@ def test_kube_score(charts, tmp_path, chart, values):
     more = {"agent": ["networkPolicy.enabled=true"], "stack": ["sluice.networkPolicy.enabled=true"]}.get(chart, [])
     found = faults(charts, tmp_path / "rendered.yaml", chart, "-f", values, *(a for one in more for a in ("--set", one)))
     assert not found, "\n".join(found)
+
+
+# What the ci files themselves ask for, and the stubs' missing objects; kube-linter.yaml has the rest.
+LINTED = re.compile(r"-test /v1, Kind=Pod\)|\\?\"(one|two)\\?\" |host-network|serviceAccount \"given\"|own-config.*no-liveness-probe|config-reloader.*no-liveness-probe"
+                    r"|rel-(loki|tempo) networking|/tempo networking")
+
+
+def linted(text, path):
+    program = shutil.which("kube-linter") or TOOLS / "kube-linter"
+    if not os.path.exists(program):
+        pytest.skip("optional: kube-linter is not there; its module is not to be had from the Go module proxy")
+    path.write_text(text)
+    done = run(program, "lint", "--config", HERE / "kube-linter.yaml", path, check=False)
+    found = [line for line in done.stdout.splitlines() if "(check: " in line]
+    assert done.returncode == 0 or found, done.stdout + done.stderr
+    return [line for line in found if not LINTED.search(f"{path.name} {line}")]
+
+
+@pytest.mark.parametrize("chart,values", CASES, ids=IDS)
+def test_kube_linter(charts, tmp_path, chart, values):
+    more = {"agent": ["networkPolicy.enabled=true"], "stack": ["sluice.networkPolicy.enabled=true"]}.get(chart, [])
+    text = charts.text(chart, "-f", values, *(a for one in more for a in ("--set", one)))
+    found = linted(text, tmp_path / os.path.basename(values))
+    assert not found, "\n".join(found)
+
+
+def test_kube_linter_would_find_it(charts, tmp_path):
+    for setting, says in (("containerSecurityContext.privileged=true", "privileged"), ("resources=null", "memory limit"), ("networkPolicy.enabled=false", "non-isolated")):
+        found = linted(charts.text("agent", "--set", "networkPolicy.enabled=true", "--set", setting), tmp_path / "rendered.yaml")
+        assert any(says in line for line in found), (setting, found)
 
 
 @pytest.mark.parametrize("setting,says", [
@@ -156,6 +187,17 @@ def test_package(tmp_path, helm, chart):
     for what, path in (("values", "values.yaml"), ("readme", "README.md")):
         assert shown[what].strip() == (HELM / chart / path).read_text().strip()
     assert "kubeVersion: '>=1.25.0-0'" in shown["chart"]
+
+
+@pytest.mark.parametrize("chart,values", CASES, ids=IDS)
+def test_every_object_says_its_namespace(charts, chart, values):
+    """`helm template | kubectl apply` knows no release namespace: some objects of the stack went to
+    "default", beside the pods that they are about. kube-linter found it."""
+    stubs = {"echo-loki", "echo-tempo"}
+    for one in charts.objects(chart, "-f", values, "--api-versions", "security.openshift.io/v1"):
+        cluster_wide = one["kind"].startswith("Cluster") or one["kind"] in ("StorageClass", "SecurityContextConstraints")
+        if one["metadata"]["name"] not in stubs | {"rel-map", "rel-text"}:  # extraObjects are the user's
+            assert ("namespace" in one["metadata"]) is not cluster_wide, (one["kind"], one["metadata"]["name"])
 
 
 def test_values_per_mode_render(charts):
