@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/app/command_line.h"
 
+#include "agent/app/internal/overrides.h"
+
 namespace agent::app {
 namespace {
 
@@ -153,6 +155,9 @@ Result<CommandLine> ParseCommandLine(const std::vector<std::string>& words) {
   const std::string& level = line.overrides.log_level;
   if (level != "debug" && level != "info" && level != "warn" && level != "error") {
     return Fail(Code::kConfig, "-log.level is \"" + level + "\"; it must be debug, info, warn or error");
+  }
+  if (auto labels = ParseExternalLabels(line.overrides.external_labels); !labels) {
+    return Fail(Code::kConfig, "-client.external-labels: " + labels.error().what);
   }
   if (line.output != "text" && line.output != "json") {
     return Fail(Code::kConfig, "-output is \"" + line.output + "\"; it must be text or json");

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <cstdio>
 #include <cstdlib>
 #include <ctime>
 #include <map>
@@ -47,7 +48,9 @@ std::string TimeText(WallNanos time) {
   std::tm utc{};
   gmtime_r(&seconds, &utc);
   char text[64];
-  std::string out(text, std::strftime(text, sizeof text, "%Y-%m-%d %H:%M:%S", &utc));
+  const int size = std::snprintf(text, sizeof text, "%04d-%02d-%02d %02d:%02d:%02d", utc.tm_year + 1900,
+                                 utc.tm_mon + 1, utc.tm_mday, utc.tm_hour, utc.tm_min, utc.tm_sec);
+  std::string out(text, static_cast<size_t>(std::max(size, 0)));
   AppendFraction(out, split.nanos);
   return out + " +0000 UTC";
 }

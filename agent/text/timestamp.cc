@@ -5,6 +5,7 @@
 #include <cmath>
 #include <utility>
 
+#include "agent/core/time_text.h"
 #include "agent/text/internal/civil_time.h"
 #include "agent/text/internal/time_layout.h"
 #include "agent/text/number.h"
@@ -70,7 +71,7 @@ bool ParseUnixSeconds(std::string_view text, WallNanos& out) {
   const size_t point = text.find('.');
   if (point == std::string_view::npos || text.find('.', point + 1) != std::string_view::npos) {
     if (!ParseInt(text, seconds)) return false;
-    out = ToNanos(seconds, 0);
+    out = Join(seconds, 0);
     return true;
   }
   long long fraction = 0;
@@ -83,7 +84,7 @@ bool ParseUnixSeconds(std::string_view text, WallNanos& out) {
   } else {
     scaled *= 1.0 / std::pow(10.0, places - 9);
   }
-  out = ToNanos(seconds, static_cast<int64_t>(scaled));
+  out = Join(seconds, static_cast<int64_t>(scaled));
   return true;
 }
 
@@ -91,7 +92,8 @@ bool ParseUnixSeconds(std::string_view text, WallNanos& out) {
 bool ParseUnixUnits(std::string_view text, uint64_t unit, WallNanos& out) {
   long long number = 0;
   if (!ParseInt(text, number)) return false;
-  out = static_cast<int64_t>(static_cast<uint64_t>(number) * unit);
+  const auto nanos = static_cast<int64_t>(static_cast<uint64_t>(number) * unit);
+  out = Join(nanos / kNanosPerSecond, nanos % kNanosPerSecond);
   return true;
 }
 
@@ -135,7 +137,7 @@ bool ParseRfc3339(std::string_view text, WallNanos& out) {
     const int64_t offset = hours * 3600 + minutes * 60;
     seconds -= rest[0] == '-' ? -offset : offset;
   }
-  out = ToNanos(seconds, nanos);
+  out = Join(seconds, nanos);
   return true;
 }
 
@@ -164,7 +166,7 @@ bool TimeFormat::Impl::ParseWithoutYear(const ParsedTime& parsed, WallNanos now,
   civil.year = today.year;
   if (civil.month == 12 && today.month == 1) --civil.year;
   if (civil.month == 1 && today.month == 12) ++civil.year;
-  out = ToNanos(moment.zone.MomentOf(civil), moment.nanos);
+  out = Join(moment.zone.MomentOf(civil), moment.nanos);
   return true;
 }
 
@@ -214,7 +216,7 @@ bool TimeFormat::Parse(std::string_view text, WallNanos now, WallNanos& out) con
   if (!impl.layout.Parse(text, parsed)) return false;
   if (impl.kind == Impl::Kind::kLayoutWithoutYear) return impl.ParseWithoutYear(parsed, now, out);
   const Moment moment = ToMoment(parsed, impl.default_zone, impl.local);
-  out = ToNanos(moment.seconds, moment.nanos);
+  out = Join(moment.seconds, moment.nanos);
   return true;
 }
 

@@ -56,13 +56,16 @@ TEST(CommandLineTest, ExternalLabels) {
       {"\"a=b,c\"", {{"a", "b,c"}}},
       {"a=b,c=d", {{"a", "b"}, {"c", "d"}}},
       {"a=b,\"c=d,e\"", {{"a", "b"}, {"c", "d,e"}}},
+      {"\"a=b\",\"c=\"\"d\"\"\"", {{"a", "b"}, {"c", "\"d\""}}},
   };
   for (const auto& c : good) {
     const auto labels = ParseExternalLabels(c.text);
     ASSERT_TRUE(labels) << c.text;
     EXPECT_EQ(*labels, c.expected) << c.text;
   }
-  for (const char* bad : {"a", "=b,c=d", "a=b,\"c=d"}) EXPECT_FALSE(ParseExternalLabels(bad)) << bad;
+  // As encoding/csv has it: a quote begins and ends a whole field.
+  for (const char* bad : {"a", "=b,c=d", "a=b,\"c=d", "a=b,c=\"d,e\"", "a=b,\"c=d\"e", "a=b,c=d\""})
+    EXPECT_FALSE(ParseExternalLabels(bad)) << bad;
 }
 
 TEST(OverridesTest, FlagsWinOverTheFileAndLokiUrlStandsIn) {

@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <limits>
 
 #include "agent/core/arena.h"
 #include "agent/core/budget.h"
@@ -9,6 +10,7 @@
 #include "agent/core/json_text.h"
 #include "agent/core/log.h"
 #include "agent/core/result.h"
+#include "agent/core/time_text.h"
 
 namespace agent {
 namespace {
@@ -117,6 +119,41 @@ TEST(LogTest, LevelsBelowTheCurrentAreSilent) {
   LogCapture capture;
   LogDebug("not now");
   EXPECT_EQ(capture.text(), "");
+}
+
+TEST(TimeTextTest, TimesSurviveTheirNanoseconds) {
+  struct Row {
+    int64_t seconds;
+    int64_t nanos;
+    int64_t kept;  // nanoseconds of far times are few
+  };
+  for (const Row& row : {Row{0, 0, 0}, Row{1709632800, 123456789, 123456789}, Row{-1, 999999999, 999999999},
+                         Row{-62135596800, 0, 0}, Row{-62135596800, 1023, 1023}, Row{-62135596800, 1024, 0},
+                         Row{-9223300001, 5, 5}, Row{-9223300000, 1024, 1024}, Row{9223000000, 999999999, 999999999},
+                         Row{9223000001, 999999999, 0}, Row{9223372036, 854775806, 0}, Row{9223372036, 854775807, 854775807},
+                         Row{-9223372037, 145224192, 145224192}, Row{16725225600, 7, 7}, Row{253402300799, 1023, 1023}}) {
+    const SplitTime split = Split(Join(row.seconds, row.nanos));
+    EXPECT_EQ(split.seconds, row.seconds) << row.seconds;
+    EXPECT_EQ(split.nanos, row.kept) << row.seconds;
+  }
+  EXPECT_EQ(Join(-62135596801, 999999999), std::numeric_limits<int64_t>::min());
+  EXPECT_EQ(Join(-62135596800, -1), std::numeric_limits<int64_t>::min());
+  EXPECT_EQ(Join(std::numeric_limits<int64_t>::min(), -1), std::numeric_limits<int64_t>::min());
+  EXPECT_EQ(Join(253402300800, 0), std::numeric_limits<int64_t>::max());
+  EXPECT_EQ(Join(10, -500000000), 9500000000);
+}
+
+TEST(TimeTextTest, FarTimesKeepTheirOrder) {
+  WallNanos last = std::numeric_limits<WallNanos>::min();
+  for (int64_t seconds = -62135596800; seconds <= 253402300799; seconds += 98'765'432) {
+    const WallNanos time = Join(seconds, 3);
+    EXPECT_GT(time, last) << seconds;
+    last = time;
+  }
+  for (const int64_t edge : {-9223300000ll, 9223000000ll}) {
+    EXPECT_LT(Join(edge - 1, 999), Join(edge, 0));
+    EXPECT_LT(Join(edge, 999999999), Join(edge + 1, 0));
+  }
 }
 
 TEST(ResultTest, ForwardKeepsTheError) {

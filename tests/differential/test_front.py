@@ -160,7 +160,8 @@ def test_dry_run_follows_the_configured_files(promtail, config, tmp_path):
 @pytest.mark.parametrize("words", [
     ["-nonsense"], ["-client.timeout=10"], ["-client.timeout=1d"], ["-dry-run=maybe"], ["-client.batch-wait"],
     ["-client.batch-size-bytes=1.5"], ["-limit.readline-rate=x"], ["-max-line-size=1.5kb"],
-    ["-client.url=%zz"], ["-log.level=loud"], ["-server.http-listen-port=x"], ["-help"], ["-h"],
+    ["-client.url=%zz"], ["-log.level=loud"], ["-server.http-listen-port=x"],
+    ["-client.external-labels=a"], ["-client.external-labels=a=b,c=\"d,e\""], ["-client.external-labels=a=b,\"c=d\"e"], ["-help"], ["-h"],
 ], ids=" ".join)
 def test_both_stop_at_the_command_line(promtail, words):
     theirs, ours = (run(program, *words) for program in (promtail, side_by_side.AGENT))

@@ -167,11 +167,21 @@ TEST(TimestampStage, RemembersTenThousandLabelSets) {
   EXPECT_EQ(run.Push({"a9999 x"}).substr(0, 11), "7.000000001");
 }
 
-TEST(TimestampStage, KeepsTimesWithinTheRangeOfNanoseconds) {
+// Go's zero time is found in logs, and Promtail sends it as it is: it was cut to 1677 here.
+TEST(TimestampStage, KeepsTimesThatNanosecondsDoNotReach) {
   StageHarness run("- regex: {expression: '^(?P<t>.*)$'}\n- timestamp: {source: t, format: RFC3339}\n");
+  EXPECT_EQ(run.Push({"0001-01-01T00:00:00Z", "x", "x"}),
+            "-62135596800.000000000 {} \"0001-01-01T00:00:00Z\"\n-62135596800.000000001 {} \"x\"\n"
+            "-62135596800.000000002 {} \"x\"\n");
   EXPECT_EQ(run.Push({"9999-12-31T23:59:59Z", "x"}),
-            "9223372036.854775807 {} \"9999-12-31T23:59:59Z\"\n9223372036.854775807 {} \"x\"\n");
-  EXPECT_EQ(run.Push({"0001-01-01T00:00:00Z"}).substr(0, 21), "-9223372037.145224192");
+            "253402300799.000000000 {} \"9999-12-31T23:59:59Z\"\n253402300799.000000001 {} \"x\"\n");
+}
+
+TEST(TimestampStage, KeepsTimesWithinWhatCanBePushed) {
+  StageHarness run("- regex: {expression: '^(?P<t>.*)$'}\n- timestamp: {source: t, format: Unix}\n");
+  EXPECT_EQ(run.Push({"1709632800123", "x"}),
+            "9223372036.854775807 {} \"1709632800123\"\n9223372036.854775807 {} \"x\"\n");
+  EXPECT_EQ(run.Push({"-62135596801"}).substr(0, 21), "-9223372037.145224192");
 }
 
 TEST(TimestampStage, CountsWhatItCannotRead) {

@@ -20,24 +20,30 @@ std::string_view TrimQuotes(std::string_view text) {
   return text;
 }
 
-// One CSV record: fields may be quoted, a doubled quote is one.
+// One CSV record: a field may be quoted, as a whole, and a doubled quote in it is one.
 Result<std::vector<std::string>> SplitCsv(std::string_view text) {
+  const auto wrong = [text](std::string_view why) {
+    return Fail(Code::kConfig, "\"" + std::string(text) + "\" " + std::string(why) +
+                                   "; a value with a comma is written \"name=a,b\", quotes around both");
+  };
   std::vector<std::string> fields(1);
-  bool quoted = false;
   for (size_t i = 0; i < text.size(); ++i) {
-    const char c = text[i];
-    if (quoted && c == '"' && i + 1 < text.size() && text[i + 1] == '"') {
-      fields.back() += '"';
-      ++i;
-    } else if (c == '"') {
-      quoted = !quoted;
-    } else if (c == ',' && !quoted) {
+    if (text[i] == ',') {
       fields.emplace_back();
-    } else {
-      fields.back() += c;
+      continue;
     }
+    if (text[i] == '"' && !fields.back().empty()) return wrong("has a quote within a value");
+    if (text[i] != '"') {
+      fields.back() += text[i];
+      continue;
+    }
+    for (++i; i < text.size() && (text[i] != '"' || text.substr(i).starts_with("\"\"")); ++i) {
+      fields.back() += text[i];
+      if (text[i] == '"') ++i;
+    }
+    if (i == text.size()) return wrong("has a quote that is not closed");
+    if (i + 1 < text.size() && text[i + 1] != ',') return wrong("goes on after a quoted value");
   }
-  if (quoted) return Fail(Code::kConfig, "\"" + std::string(text) + "\" has a quote that is not closed");
   return fields;
 }
 

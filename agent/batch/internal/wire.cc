@@ -1,19 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/batch/internal/wire.h"
 
+#include "agent/core/time_text.h"
+
 namespace agent::batch::wire {
 namespace {
 
-constexpr int64_t kNanosPerSecond = 1'000'000'000;
-
 // The fields of a google.protobuf.Timestamp; zero values are left out.
 char* PutTime(char* to, WallNanos time) {
-  int64_t seconds = time / kNanosPerSecond;
-  int64_t nanos = time % kNanosPerSecond;
-  if (nanos < 0) {
-    nanos += kNanosPerSecond;
-    --seconds;
-  }
+  const auto [seconds, nanos] = Split(time);
   if (seconds != 0) {
     *to++ = 0x08;
     to = PutVarint(to, static_cast<uint64_t>(seconds));

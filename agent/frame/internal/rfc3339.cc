@@ -3,6 +3,8 @@
 
 #include <cstring>
 
+#include "agent/core/time_text.h"
+
 namespace agent::frame {
 namespace {
 
@@ -116,10 +118,7 @@ bool Rfc3339Parser::Parse(std::string_view text, WallNanos& out) {
   int64_t nanos = 0;
   int64_t zone = 0;
   if (!(rest.size() == 11 && ParseNanosFast(rest.data(), nanos)) && !ParseRest(rest, nanos, zone)) return false;
-  // int64 nanoseconds reach from 1677 to 2262.
-  const int64_t total = minute_seconds_ + second - zone;
-  if (total > 9'223'372'035 || total < -9'223'372'036) return false;
-  out = total * kNanosPerSecond + nanos;
+  out = Join(minute_seconds_ + second - zone, nanos);
   return true;
 }
 

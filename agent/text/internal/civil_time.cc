@@ -4,14 +4,12 @@
 #include <absl/time/time.h>
 
 #include <algorithm>
-#include <limits>
 #include <memory>
 
 namespace agent::text {
 namespace {
 
 constexpr int64_t kSecondsPerDay = 86400;
-constexpr int64_t kNanosPerSecond = 1'000'000'000;
 
 // Days from 1970-01-01 to the first of a month; months count from March so that the
 // leap day is a year's last.
@@ -153,14 +151,6 @@ int64_t Zone::MomentOf(const CivilTime& civil) const {
   // correct the guess once.
   const int64_t guess = OffsetAt(seconds);
   return guess == 0 ? seconds : seconds - OffsetAt(seconds - guess);
-}
-
-WallNanos ToNanos(int64_t seconds, int64_t nanos) {
-  int64_t out = 0;
-  if (__builtin_mul_overflow(seconds, kNanosPerSecond, &out) || __builtin_add_overflow(out, nanos, &out)) {
-    return seconds < 0 ? std::numeric_limits<int64_t>::min() : std::numeric_limits<int64_t>::max();
-  }
-  return out;
 }
 
 }  // namespace agent::text

@@ -56,7 +56,4 @@ class Zone {
   int64_t fixed_ = 0;
 };
 
-// Saturates.
-WallNanos ToNanos(int64_t seconds, int64_t nanos);
-
 }  // namespace agent::text

@@ -33,7 +33,7 @@ Value Now(Run& run, Args /*args*/) { return run.NewTime(run.now(), absl::LocalTi
 
 Value Formatted(Run& run, const Value& date, absl::TimeZone zone, std::string_view layout) {
   Buffer out(run);
-  AppendTime(*out, Moment(run, date), zone, layout);
+  AppendTime(*out, TimeValue{Moment(run, date), zone, {}}, layout);
   return run.Text(*out);
 }
 
@@ -45,7 +45,7 @@ Value HtmlDateInZone(Run& run, Args args) { return Formatted(run, args[0], ZoneN
 Value MustDateModify(Run& run, Args args) {
   int64_t by = 0;
   if (!ParseDuration(args[0].text, by)) return run.Fail("not a duration: ", args[0].text);
-  return run.NewTime(args[1].time->time + absl::Nanoseconds(by), args[1].time->zone);
+  return run.NewTime(args[1].time->time + absl::Nanoseconds(by), args[1].time->zone, args[1].time->zone_name);
 }
 
 Value DateModify(Run& run, Args args) {
@@ -105,13 +105,13 @@ Value DurationRound(Run& run, Args args) {
 Value MustToDate(Run& run, Args args) {
   TimeValue time;
   if (!ParseTime(args[0].text, args[1].text, time)) return run.Fail("not a date in that layout: ", args[1].text);
-  return run.NewTime(time.time, time.zone);
+  return run.NewTime(time.time, time.zone, time.zone_name);
 }
 
 Value ToDate(Run& run, Args args) {
   TimeValue time;
   if (!ParseTime(args[0].text, args[1].text, time)) return run.NewTime(ZeroTime(), absl::UTCTimeZone());
-  return run.NewTime(time.time, time.zone);
+  return run.NewTime(time.time, time.zone, time.zone_name);
 }
 
 Value UnixEpoch(Run& run, Args args) { return run.Text(std::to_string(absl::ToUnixSeconds(args[0].time->time))); }
@@ -162,7 +162,11 @@ Value IsZero(Run&, Args args) { return Value::Bool(Self(args).time == ZeroTime()
 Value Before(Run&, Args args) { return Value::Bool(Self(args).time < args[1].time->time); }
 Value After(Run&, Args args) { return Value::Bool(Self(args).time > args[1].time->time); }
 Value SameTime(Run&, Args args) { return Value::Bool(Self(args).time == args[1].time->time); }
-Value Format(Run& run, Args args) { return Formatted(run, args[0], Self(args).zone, args[1].text); }
+Value Format(Run& run, Args args) {
+  Buffer out(run);
+  AppendTime(*out, Self(args), args[1].text);
+  return run.Text(*out);
+}
 Value TimeText(Run& run, Args args) {
   Buffer out(run);
   AppendTimeText(*out, Self(args));
@@ -180,7 +184,7 @@ Value AddDate(Run& run, Args args) {
   const absl::CivilSecond moved(civil.cs.year() + args[1].integer, civil.cs.month() + args[2].integer,
                                 civil.cs.day() + args[3].integer, civil.cs.hour(), civil.cs.minute(),
                                 civil.cs.second());
-  return run.NewTime(Self(args).zone.At(moved).pre + civil.subsecond, Self(args).zone);
+  return run.NewTime(Self(args).zone.At(moved).pre + civil.subsecond, Self(args).zone, Self(args).zone_name);
 }
 
 constexpr Function kTimeMethods[] = {

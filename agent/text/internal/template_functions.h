@@ -70,7 +70,7 @@ bool IsEmpty(const Value& value);
 // encoding/json. False: the value cannot be written (NaN, too deep).
 bool WriteJson(Run& run, std::string& out, const Value& value, bool escape_html);
 // Go's layouts.
-void AppendTime(std::string& out, absl::Time time, absl::TimeZone zone, std::string_view layout);
+void AppendTime(std::string& out, const TimeValue& time, std::string_view layout);
 void AppendTimeText(std::string& out, const TimeValue& time);    // Time.String()
 void AppendDuration(std::string& out, int64_t nanoseconds);      // Duration.String()
 void AppendVersion(std::string& out, const Version& version);

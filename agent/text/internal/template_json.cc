@@ -65,7 +65,7 @@ class Writer {
 
   bool Time(const TimeValue& time) {
     Buffer text(run_);
-    AppendTime(*text, time.time, time.zone, "2006-01-02T15:04:05.999999999Z07:00");
+    AppendTime(*text, time, "2006-01-02T15:04:05.999999999Z07:00");
     Text(*text);
     return true;
   }

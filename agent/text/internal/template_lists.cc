@@ -134,7 +134,16 @@ Value Chunk(Run& run, Args args) {
   const List* list = ListOf(run, args[1]);
   if (list == nullptr) return {};
   const int64_t length = args[0].integer;
-  if (length == 0) return run.Fail("chunk needs a length other than 0");
+  const auto items = static_cast<int64_t>(list->items.size());
+  // Go makes (items - 1) / length + 1 of them, rounded down, each of `length` items but the last, which has
+  // the remainder: a negative length works where that is none, or one of one item.
+  if (items == 1 && length < -1) {
+    const Value whole[] = {run.NewList(list->items)};
+    return run.NewList(whole, Elem::kAnyList);
+  }
+  if (length == 0 || (length < 0 && (items < 2 || items - 2 > -(length + 1)))) {
+    return run.Fail("chunk needs a length above 0");
+  }
   ValueBuffer chunks(run);
   if (length > 0) {
     const auto size = static_cast<size_t>(length);

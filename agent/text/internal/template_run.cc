@@ -128,10 +128,10 @@ const Map& Run::Fill(Map& map) {
   return map;
 }
 
-Value Run::NewTime(absl::Time time, absl::TimeZone zone) {
+Value Run::NewTime(absl::Time time, absl::TimeZone zone, std::string_view zone_name) {
   if (!Room(sizeof(TimeValue))) return {};
   memory_ -= sizeof(TimeValue);
-  return Value::Of(scratch_.arena.New<TimeValue>(TimeValue{time, zone}));
+  return Value::Of(scratch_.arena.New<TimeValue>(TimeValue{time, zone, zone_name}));
 }
 
 const Regex* Run::Compile(std::string_view pattern) {

@@ -87,7 +87,7 @@ class Run {
   void Erase(Map& map, std::string_view key);
   // Copies the execution's data into the map if it still stands behind it.
   const Map& Fill(Map& map);
-  Value NewTime(absl::Time time, absl::TimeZone zone);
+  Value NewTime(absl::Time time, absl::TimeZone zone, std::string_view zone_name = {});
 
   // Compiled, or null after a failure: the pattern is not a regular expression.
   const Regex* Compile(std::string_view pattern);

@@ -132,17 +132,18 @@ void AppendFraction(std::string& out, std::string_view token, int64_t nanos) {
   out.append(digits);
 }
 
-Moment MomentOf(absl::Time time, absl::TimeZone zone) {
-  const auto info = zone.At(time);
-  const bool fixed = zone.name().starts_with("Fixed/");  // made from an offset in a text
-  const char* name = info.zone_abbr == nullptr || fixed ? "" : info.zone_abbr;
+Moment MomentOf(const TimeValue& time) {
+  const auto info = time.zone.At(time.time);
+  const bool fixed = time.zone.name().starts_with("Fixed/");  // made from an offset in a text
+  std::string_view name = info.zone_abbr == nullptr || fixed ? "" : info.zone_abbr;
+  if (!time.zone_name.empty()) name = time.zone_name;
   return {info.cs, absl::ToInt64Nanoseconds(info.subsecond), info.offset, name};
 }
 
 }  // namespace
 
-void AppendTime(std::string& out, absl::Time time, absl::TimeZone zone, std::string_view layout) {
-  const Moment moment = MomentOf(time, zone);
+void AppendTime(std::string& out, const TimeValue& time, std::string_view layout) {
+  const Moment moment = MomentOf(time);
   while (!layout.empty()) {
     const size_t fraction = FractionDigits(layout);
     if (fraction > 0) {
@@ -170,7 +171,7 @@ void AppendTime(std::string& out, absl::Time time, absl::TimeZone zone, std::str
 }
 
 void AppendTimeText(std::string& out, const TimeValue& time) {
-  AppendTime(out, time.time, time.zone, "2006-01-02 15:04:05.999999999 -0700 MST");
+  AppendTime(out, time, "2006-01-02 15:04:05.999999999 -0700 MST");
 }
 
 void AppendDuration(std::string& out, int64_t nanoseconds) {
@@ -200,20 +201,54 @@ void AppendDuration(std::string& out, int64_t nanoseconds) {
 
 absl::Time ZeroTime() { return absl::FromCivil(absl::CivilSecond(1, 1, 1), absl::UTCTimeZone()); }
 
+namespace {
+
+// A text that tells an offset: shown as the local zone where that has it too, by this name.
+void SetOffset(const ParsedTime& parsed, absl::Time time, TimeValue& out) {
+  const absl::TimeZone local = absl::LocalTimeZone();
+  const auto here = local.At(time);
+  out.time = time;
+  if (parsed.utc) {
+    out.zone = absl::UTCTimeZone();
+  } else if (here.offset == parsed.offset && (parsed.zone_name.empty() || parsed.zone_name == here.zone_abbr)) {
+    out.zone = local;
+  } else {
+    out.zone = absl::FixedTimeZone(static_cast<int>(parsed.offset));
+    out.zone_name = parsed.zone_name;
+    // Abseil calls this one "UTC".
+    if (parsed.offset == 0 && parsed.zone_name.empty()) out.zone_name = "+0000";
+  }
+}
+
+// A text that tells an abbreviation alone: one of the local zone's, or else one that Go shows
+// but counts as UTC; of GMT+3 it shows the offset, too.
+void SetZoneName(const ParsedTime& parsed, absl::Time as_utc, TimeValue& out) {
+  int64_t offset = 0;
+  if (Zone::Local().OffsetOf(parsed.zone_name, absl::ToUnixSeconds(as_utc), offset)) {
+    out.zone = absl::LocalTimeZone();
+    out.time = as_utc - absl::Seconds(offset);
+    return;
+  }
+  long long hours = 0;
+  if (parsed.zone_name.starts_with("GMT")) ParseInt(parsed.zone_name.substr(3), hours);
+  out.zone = absl::FixedTimeZone(static_cast<int>(hours) * 3600);
+  out.zone_name = parsed.zone_name;
+  out.time = as_utc;
+}
+
+}  // namespace
+
 bool ParseTime(std::string_view layout, std::string_view text, TimeValue& out) {
   ParsedTime parsed;
   if (!TimeLayout(layout).Parse(text, parsed)) return false;
   const CivilTime& c = parsed.civil;
   const absl::CivilSecond civil(c.year, c.month, c.day, c.hour, c.minute, c.second);
   const absl::TimeZone local = absl::LocalTimeZone();
+  out.zone_name = {};
   if (parsed.has_offset) {
-    const absl::Time time = absl::FromCivil(civil, absl::UTCTimeZone()) - absl::Seconds(parsed.offset);
-    const bool is_local = local.At(time).offset == parsed.offset;
-    out.zone = is_local ? local : absl::FixedTimeZone(static_cast<int>(parsed.offset));
-    out.time = time;
+    SetOffset(parsed, absl::FromCivil(civil, absl::UTCTimeZone()) - absl::Seconds(parsed.offset), out);
   } else if (!parsed.zone_name.empty() && local.At(absl::FromCivil(civil, local)).zone_abbr != parsed.zone_name) {
-    out.zone = absl::UTCTimeZone();  // an abbreviation that means nothing here
-    out.time = absl::FromCivil(civil, out.zone);
+    SetZoneName(parsed, absl::FromCivil(civil, absl::UTCTimeZone()), out);
   } else {
     out.zone = local;
     out.time = absl::FromCivil(civil, local);

@@ -41,6 +41,7 @@ struct Map;
 struct TimeValue {
   absl::Time time;
   absl::TimeZone zone;
+  std::string_view zone_name;  // as a text spelled it, where the zone itself does not tell
 };
 
 struct Complex {

@@ -17,6 +17,7 @@ namespace agent::text {
 struct ParsedTime {
   CivilTime civil;
   int64_t nanos = 0;
+  bool utc = false;         // the text says `Z` or `UTC`; has_offset too
   bool has_offset = false;  // civil is that many seconds east of UTC
   int64_t offset = 0;
   std::string_view zone_name;  // an abbreviation other than UTC, or empty

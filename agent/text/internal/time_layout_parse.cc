@@ -292,6 +292,7 @@ bool TimeLayout::Finish(State& state, ParsedTime& out) {
   if (state.day < 1 || state.day > DaysInMonth(state.month, state.year)) return false;
   out.civil = {state.year, state.month, state.day, state.hour, state.minute, state.second};
   out.nanos = state.nanos;
+  out.utc = state.utc;
   out.has_offset = state.utc || state.offset != -1;
   out.offset = state.utc ? 0 : state.offset;
   out.zone_name = state.utc ? std::string_view() : state.zone_name;
