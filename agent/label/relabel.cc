@@ -199,18 +199,26 @@ void CheckRule(config::MapReader& reader, const RelabelRule& rule, bool has_othe
   }
 }
 
+// Without a value these are the empty text, not the default: `replacement:` deletes the label, and
+// `regex:` matches what is empty.
+void EmptyOrText(const config::Node& node, config::MapReader& reader, std::string_view key, std::string& out) {
+  const config::Node* value = node.Find(key);
+  if (value != nullptr && value->is_null()) out.clear();
+  reader.String(key, out);
+}
+
 RelabelRule DecodeRule(const config::Node& node, const std::string& path, Diagnostics& diagnostics) {
   RelabelRule rule;
   rule.place = node.place;
   config::MapReader reader(node, path, diagnostics);
   DecodeAction(reader, rule);
   reader.StringList("source_labels", rule.source_labels);
-  reader.String("separator", rule.separator);
-  reader.String("regex", rule.regex_text);
+  EmptyOrText(node, reader, "separator", rule.separator);
+  EmptyOrText(node, reader, "regex", rule.regex_text);
   reader.Unsigned("modulus", rule.modulus);
   reader.String("target_label", rule.target_label);
-  reader.String("replacement", rule.replacement);
-  CheckRule(reader, rule, reader.Child("regex") != nullptr || rule.modulus != 0 || rule.separator != ";" ||
+  EmptyOrText(node, reader, "replacement", rule.replacement);
+  CheckRule(reader, rule, node.Find("regex") != nullptr || rule.modulus != 0 || rule.separator != ";" ||
                               rule.replacement != "$1");
   auto compiled = text::Regex::Compile("^(?s:" + rule.regex_text + ")$");
   if (compiled) {

@@ -164,7 +164,11 @@ std::optional<Decimal> Over(Decimal a, Decimal b) {
   constexpr int kPlaces = 16;
   const int wanted = b.exponent - kPlaces;  // of the dividend
   if (a.exponent < wanted) {
-    if (!Scale(b, a.exponent + kPlaces)) return std::nullopt;
+    // A divisor of more than 120 bits: of a dividend so much smaller nothing is left.
+    constexpr __int128 kSmall = kMostDigits >> 10;
+    if (!Scale(b, a.exponent + kPlaces)) {
+      return a.digits < kSmall && a.digits > -kSmall ? std::optional(Decimal{}) : std::nullopt;
+    }
   } else if (!Scale(a, wanted)) {
     return std::nullopt;
   }

@@ -45,16 +45,15 @@ Value Swapcase(Run& run, Args args) {
 }
 
 // The first byte of each word, taken for a character, as Sprig does.
+// Sprig takes each byte for a character: 0x85 and 0xA0 are spaces, within others too.
 Value Initials(Run& run, Args args) {
   Buffer out(run);
-  const std::string_view text = args[0].text;
   bool start = true;
-  for (size_t at = 0; at < text.size();) {
-    const Decoded next = DecodeRune(text, at);
-    const bool space = IsSpace(next.rune);
-    if (start && !space) AppendRune(*out, static_cast<unsigned char>(text[at]));
+  for (const char byte : args[0].text) {
+    const auto rune = static_cast<unsigned char>(byte);
+    const bool space = IsSpace(rune);
+    if (start && !space) AppendRune(*out, rune);
     start = space;
-    at += next.size;
   }
   return run.Text(*out);
 }
