@@ -6,8 +6,8 @@
 #   tests/helm/build-servers.sh [loki|tempo]...     default: both
 #
 # Loki is a Go module. Tempo is not to be had as one; its source is cloned from GitHub, or taken
-# from TEMPO_SOURCE, a tree of that version. Each is seven CPU-minutes of compiling, so .ci/run
-# leaves them out, and the tests that need them are optional. The end-to-end tests and
+# from TEMPO_SOURCE, a tree of that version. They are seven and ten CPU-minutes of compiling, so
+# .ci/run leaves them out, and the tests that need them are optional. The end-to-end tests and
 # test_loki_config.py use the Loki of scripts/build-tools.sh, which is older.
 set -euo pipefail
 
