@@ -47,6 +47,7 @@ struct TailerOptions {
   Duration longest_poll = std::chrono::milliseconds(250);
   Duration hot_tick = std::chrono::milliseconds(200);     // between two looks at a directory that is never quiet
   uint64_t pinned_bytes = uint64_t{1} << 30;              // limits_config.pinned_bytes
+  double pinned_unpacked = 0.5;  // of it: past that, deleted files are read on in their archives
   // The kubelet's containerLogMaxSize and containerLogMaxFiles, for the time to loss.
   uint64_t log_max_size = uint64_t{10} << 20;             // limits_config.container_log_max_size
   uint64_t log_max_files = 5;                             // limits_config.container_log_max_files

@@ -56,6 +56,7 @@ class TailerModel : private ModelWriters {
     mem.set_has_birth_times(seed % 3 != 0);
     mem.set_reuse_inodes(seed % 4 == 0);
     inotify = seed % 7 != 0;
+    if (seed / 4 % 3 == 0) options.pinned_unpacked = 0;  // read on in archives at once
     AddPath("/var/log/pods/ns_pod_uid/app", "0.log", Style::kKubelet, "/var/log/pods/*/*/*.log");
     AddPath("/n", "app.log", Style::kNumeric, seed % 2 == 0 ? "/n/app.log*" : "/n/*.log");
     AddPath("/c", "x.log", Style::kCopy, seed % 5 == 0 ? "/c/x.log*" : "/c/x.log");

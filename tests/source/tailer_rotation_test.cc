@@ -602,6 +602,23 @@ TEST_F(TailerRotation, ARunBetweenTwoOthersMayBeSilent) {
   EXPECT_EQ(Lines(), (Strings{"1", "last words", "2"}));
 }
 
+TEST_F(TailerRotation, ARunBetweenTwoOthersMayHaveComeAndGoneUnseen) {
+  mem.MakeDirectories("/var/log/pods/ns_pod_uid/app");
+  const std::string directory = "/var/log/pods/ns_pod_uid/app/";
+  mem.Append(directory + "0.log", "1\n");
+  AddTarget("/var/log/pods/*/*/*.log");
+  Start();
+  mem.Append(directory + "1.log", "");
+  mem.Unlink(directory + "1.log");
+  mem.Unlink(directory + "0.log");
+  mem.Append(directory + "2.log", "3\n");
+  tailer->HandleEvents(clock.Now());
+  lane->Read(clock.Now());
+  EXPECT_EQ(Lines(), (Strings{"1"}));  // the second run waits for the end of the first
+  Pass(30s);
+  EXPECT_EQ(Lines(), (Strings{"1", "3"}));
+}
+
 TEST_F(TailerRotation, TheLastRunMayStillHaveSomethingToSay) {
   const std::string folder = "/var/log/pods/ns_pod_uid/app/";
   mem.MakeDirectories("/var/log/pods/ns_pod_uid/app");

@@ -231,6 +231,7 @@ Result<bool> Tailer::Impl::ContinueInCopy(Generation& generation) {
     if (sibling.packing != Packing::kPlain || sibling.stat.size < generation.size) continue;
     if (FindGeneration(*generation.chain->slot, sibling.stat) != nullptr) continue;
     auto file = OpenSibling(sibling);
+    if (!file && file.error().code == Code::kPermission) continue;
     if (!file) return Forward(file);
     if (*file == nullptr) return Fail(Code::kNotFound, sibling.path + ": it has been renamed");  // asked again
     Fingerprint same = head;
@@ -280,13 +281,15 @@ void Tailer::Impl::Finish(Generation& generation) {
   parts_.sink.Readable(generation.file);
 }
 
-// Ends a generation of which no byte was read. False: too late.
+// Ends a generation of which no byte was read, for it to begin again. False: too late.
 bool Tailer::Impl::EndUnread(Generation& generation) {
   const uint64_t start = generation.file->start_offset;
-  if (generation.finished()) return false;
+  if (generation.packing != Packing::kPlain || generation.continued || generation.cut) return false;
   if (!generation.source->CutAt(start)) return false;
   generation.limit = start;
   generation.file->finished.store(true, std::memory_order_release);
+  lingering_.insert(&generation);  // should it not begin again at once
+  next_linger_ = std::min(next_linger_, now_);
   parts_.sink.Readable(generation.file);
   return true;
 }
@@ -356,9 +359,25 @@ void Tailer::Impl::Linger(Generation& generation) {
   // Bytes after the end: the writer had not moved on after all.
   if (generation.finished() && !generation.sealed && !generation.continued && generation.size > generation.limit &&
       generation.packing == Packing::kPlain) {
-    const bool last = generation.chain->generations.back().get() == &generation;
-    ContinueAt(generation, generation.limit, !last || generation.chain->passed_on);
+    ReadOnLate(generation);
   }
+}
+
+// Bytes behind what was taken for the end. Whatever comes after them in the chain, and was not
+// read yet, begins again behind them; else they are read on their own, out of order.
+void Tailer::Impl::ReadOnLate(Generation& late) {
+  Chain& chain = *late.chain;
+  std::vector<Generation*> behind;  // newest first
+  bool in_order = !chain.passed_on && late.file->chain == chain.id;
+  for (auto it = chain.generations.rbegin(); in_order && it->get() != &late; ++it) {
+    Generation& next = **it;
+    const bool nothing = next.sealed || (next.continued && next.limit == next.file->start_offset);
+    if (nothing || next.file->chain != chain.id) continue;
+    in_order = EndUnread(next);
+    if (in_order) behind.push_back(&next);
+  }
+  ContinueAt(late, late.limit, !in_order);
+  for (auto it = behind.rbegin(); it != behind.rend(); ++it) ContinueAt(**it, (*it)->file->start_offset, false);
 }
 
 // True if the generation was settled, and is gone.

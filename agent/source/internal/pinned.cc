@@ -17,7 +17,7 @@ void Tailer::Impl::EnforcePinnedBudget() {
     pinned_ += generation->size;
     pinning.push_back(generation);
   }
-  const uint64_t unpacked = options_.pinned_bytes / 2;
+  const auto unpacked = static_cast<uint64_t>(static_cast<double>(options_.pinned_bytes) * options_.pinned_unpacked);
   if (pinned_ <= unpacked) return;
   std::sort(pinning.begin(), pinning.end(), [](const Generation* a, const Generation* b) {
     return a->detached_at != b->detached_at ? a->detached_at < b->detached_at : a->file->id < b->file->id;

@@ -19,6 +19,11 @@ namespace {
 
 constexpr size_t kSkipStep = 256 * 1024;
 
+// An empty file had nothing but its number, which another file may have by now.
+bool NothingKnown(const SavedPosition& saved) {
+  return saved.identity.head.length == 0 && saved.identity.born_ns == 0;
+}
+
 // Where the unpacked bytes are after `lines` lines.
 Result<uint64_t> OffsetOfLine(ByteSource& source, uint64_t lines) {
   std::vector<char> bytes(kSkipStep);
@@ -66,7 +71,15 @@ void Tailer::Impl::GiveBackResume(Chain& chain) {
 }
 
 Result<bool> Tailer::Impl::Verify(const SavedPosition& saved, platform::File& file, const FileStat& stat) {
-  if (saved.packing != Packing::kPlain) return stat.size >= saved.size;
+  if (saved.packing != Packing::kPlain) {
+    if (stat.size < saved.size) return false;
+    if (saved.identity.born_ns != 0 && stat.born_ns != 0) return true;
+    // Without birth times an inode number proves nothing.
+    const std::shared_ptr<platform::File> shared(std::shared_ptr<void>(), &file);  // owned by the caller
+    auto head = UnpackedHead(saved.packing, shared, saved.identity.head.length);
+    if (!head && head.error().code != Code::kCorrupt) return Forward(head);
+    return head && *head == saved.identity.head;
+  }
   if (stat.size < saved.offset) return false;
   Fingerprint head = saved.identity.head;
   auto same = CheckHead(file, head);
@@ -118,6 +131,11 @@ Status Tailer::Impl::RecoverSaved(Chain& chain, const SavedPosition& saved, cons
     found = Locate(saved, chain, recovery);
   }
   if (!found) return Forward(found);
+  // A new file that came to the path since `current` was looked at, with the number of an empty one.
+  if (*found && NothingKnown(saved)) {
+    const auto real = parts_.fs.RealPath(chain.path);
+    if ((*found)->path == (real ? *real : chain.path)) return {};
+  }
   if (*found && FindGeneration(*chain.slot, (*found)->stat) != nullptr) return {};
   if (*found) recovery.found.emplace_back(saved, std::move(**found));
   else recovery.gone.push_back(saved);
@@ -166,11 +184,10 @@ void Tailer::Impl::BeginRecovered(Chain& chain, Recovery recovery) {
 
 Result<std::optional<Tailer::Impl::Found>> Tailer::Impl::OpenIf(const SavedPosition& saved, const std::string& path) {
   std::optional<Found> none;
-  // An empty file had nothing but its number, which another file may have by now.
-  const bool nothing_known = saved.identity.head.length == 0 && saved.identity.born_ns == 0;
-  const bool likely = path == saved.path || (PackingOf(path) == saved.packing &&
-                                             IsRotatedName(platform::BaseOf(saved.path), platform::BaseOf(path)));
-  if (nothing_known && !likely) return none;
+  const std::string_view was = platform::BaseOf(saved.path), is = platform::BaseOf(path);
+  const bool likely = path == saved.path ||
+                      (PackingOf(path) == saved.packing && (IsRotatedName(was, is) || AreRotatedAlike(was, is)));
+  if (NothingKnown(saved) && !likely) return none;
   auto file = parts_.fs.Open(path, platform::OpenMode::kRead);
   if (!file && file.error().code == Code::kNotFound) return none;
   if (!file) return Forward(file);
@@ -234,6 +251,7 @@ Result<std::optional<Tailer::Impl::Found>> Tailer::Impl::LocateByContent(const S
     if (!known) return Forward(known);
     if (*known) continue;
     auto opened = OpenSibling(sibling);
+    if (!opened && opened.error().code == Code::kPermission) continue;
     if (!opened) return Forward(opened);
     if (*opened == nullptr) continue;
     const std::shared_ptr<platform::File> file = std::move(*opened);

@@ -10,19 +10,38 @@ namespace agent::source {
 namespace {
 
 // NAMESPACE_POD_UID/CONTAINER/N.log. Elsewhere numbers may mean anything.
-bool IsOfAPod(const std::string& path) {
+bool IsOfAPod(std::string_view path) {
   const std::string_view pod = platform::BaseOf(platform::DirectoryOf(platform::DirectoryOf(path)));
   return std::count(pod.begin(), pod.end(), '_') == 2;
 }
 
-// The path of the run that is `further` on; empty if there is none, or the name is none of a run.
-std::string RunOf(const std::string& path, int further) {
+// The number of a container's run; -1: the path is none of a run.
+int64_t RunNumber(std::string_view path) {
   const std::string_view base = platform::BaseOf(path);
   int64_t number = 0;
   const auto [end, error] = std::from_chars(base.data(), base.data() + base.size(), number);
-  if (error != std::errc() || number + further < 0 || std::string_view(end, base.data() + base.size()) != ".log") return {};
-  if (!IsOfAPod(path)) return {};
-  return platform::Join(platform::DirectoryOf(path), std::to_string(number + further) + ".log");
+  if (error != std::errc() || number < 0 || std::string_view(end, base.data() + base.size()) != ".log") return -1;
+  return IsOfAPod(path) ? number : -1;
+}
+
+// Of the runs of that container whose chains are there the next one, or the one before: runs in
+// between may have come and gone unseen.
+template <class Chains>
+Chain* NearestRun(const Chains& chains, const Chain& chain, bool next) {
+  const int64_t own = RunNumber(chain.path);
+  if (own < 0) return nullptr;
+  Chain* nearest = nullptr;
+  int64_t best = 0;
+  const std::string prefix = platform::Join(platform::DirectoryOf(chain.path), "");
+  for (auto it = chains.lower_bound(prefix); it != chains.end() && it->first.starts_with(prefix); ++it) {
+    if (it->second->slot != chain.slot || it->first.find('/', prefix.size()) != std::string_view::npos) continue;
+    const int64_t number = RunNumber(it->first);
+    if (number < 0 || (next ? number <= own : number >= own)) continue;
+    if (nearest != nullptr && (next ? number > best : number < best)) continue;
+    nearest = it->second.get();
+    best = number;
+  }
+  return nearest;
 }
 
 }  // namespace
@@ -38,17 +57,25 @@ Chain* Tailer::Impl::RunAt(const Slot* slot, const std::string& path) {
   return found == last ? nullptr : found->second.get();
 }
 
-Chain* Tailer::Impl::LastRun(const Chain& chain) { return RunAt(chain.slot, RunOf(chain.path, -1)); }
-Chain* Tailer::Impl::NextRun(const Chain& chain) { return RunAt(chain.slot, RunOf(chain.path, 1)); }
+Chain* Tailer::Impl::LastRun(const Chain& chain) { return NearestRun(chains_, chain, false); }
+Chain* Tailer::Impl::NextRun(const Chain& chain) { return NearestRun(chains_, chain, true); }
 
 // If nothing is at its path, no look finds what it left under rotated names.
 void Tailer::Impl::RecoverLastRun(const Chain& chain) {
-  const std::string before = RunOf(chain.path, -1);
-  if (before.empty()) return;
-  const bool saved = std::any_of(unclaimed_.begin(), unclaimed_.end(), [&](const SavedPosition& each) {
-    return each.follows == before && each.job == chain.slot->target->job;
-  });
-  if (!saved || !chain.slot->glob.Matches(before)) return;
+  const int64_t own = RunNumber(chain.path);
+  if (own <= 0) return;
+  const std::string directory = platform::Join(platform::DirectoryOf(chain.path), "");
+  std::string before;
+  int64_t best = -1;
+  for (const SavedPosition& each : unclaimed_) {
+    if (!each.follows.starts_with(directory) || each.job != chain.slot->target->job) continue;
+    if (each.follows.find('/', directory.size()) != std::string::npos) continue;
+    const int64_t number = RunNumber(each.follows);
+    if (number <= best || number >= own) continue;
+    before = each.follows;
+    best = number;
+  }
+  if (before.empty() || !chain.slot->glob.Matches(before)) return;
   const auto there = parts_.fs.Stat(before);
   if (!there && there.error().code == Code::kNotFound) RecoverOrphan(*chain.slot, before);
 }

@@ -31,7 +31,7 @@ Duration Tailer::Impl::HandleEvents(MonoTime now) {
   now_ = now;
   const size_t events = tree_.HandleEvents();
   Settle();
-  if (tree_.any_failed()) next_poll_ = std::min(next_poll_, now_ + kPolledRescan);
+  if (tree_.any_polled() || tree_.any_failed()) next_poll_ = std::min(next_poll_, now_ + kPolledRescan);
   if (events == 0) return Duration::zero();
   SaveSoon();
   event_burst_ = now - last_events_ <= kEventRush ? event_burst_ + 1 : 0;

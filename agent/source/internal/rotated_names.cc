@@ -54,6 +54,14 @@ bool IsRotatedName(std::string_view base, std::string_view name) {
          });
 }
 
+bool AreRotatedAlike(std::string_view a, std::string_view b) {
+  for (size_t at = a.find_first_of(".-_", 1); at != std::string_view::npos; at = a.find_first_of(".-_", at + 1)) {
+    const std::string_view base = a.substr(0, at);
+    if (IsRotatedName(base, a) && IsRotatedName(base, b)) return true;
+  }
+  return false;
+}
+
 bool RotatedBefore(std::string_view base, std::string_view a, std::string_view b) {
   const std::string_view left = SuffixOf(base, a), right = SuffixOf(base, b);
   if (IsCount(left) && IsCount(right)) {

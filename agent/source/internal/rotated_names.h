@@ -16,6 +16,9 @@ std::string_view WithoutPacking(std::string_view name);
 // True if rotation may have made `name` out of `base`.
 bool IsRotatedName(std::string_view base, std::string_view name);
 
+// True if both are rotated names of one file.
+bool AreRotatedAlike(std::string_view a, std::string_view b);
+
 // True if `a` was rotated away before `b`; both are rotated names of `base`.
 bool RotatedBefore(std::string_view base, std::string_view a, std::string_view b);
 

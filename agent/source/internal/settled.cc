@@ -128,6 +128,7 @@ bool Tailer::Impl::FollowSettled(Settled& settled) {
     if (entry.inode != settled.identity.inode) continue;
     const std::string path = platform::Join(directory, entry.name);
     auto file = parts_.fs.Open(path, platform::OpenMode::kRead);
+    if (!file && file.error().code == Code::kPermission) continue;  // it was read, so it is another one
     if (!file) return true;
     const auto stat = (*file)->Stat();
     if (!stat || stat->inode != entry.inode) return true;  // renamed again: ask again later

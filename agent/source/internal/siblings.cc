@@ -3,7 +3,9 @@
 // directory changes while it is looked at; what was listed and is gone when it is opened
 // stands under another name in a fresh listing.
 #include <algorithm>
+#include <utility>
 
+#include "agent/core/log.h"
 #include "agent/source/internal/rotated_names.h"
 #include "agent/source/internal/tailer_impl.h"
 
@@ -95,8 +97,9 @@ Result<bool> Tailer::Impl::IsKnown(const Chain& chain, const Sibling& sibling) {
 // What an archive holds, as far as can be told without unpacking all of it.
 Result<Tailer::Impl::Archive> Tailer::Impl::LookInto(const Sibling& sibling) {
   auto opened = OpenSibling(sibling);
-  if (!opened) return Forward(opened);
-  if (*opened == nullptr) return Archive{};
+  if (!opened && opened.error().code != Code::kPermission) return Forward(opened);
+  if (!opened) LogWarn("a rotated file may not be read, and is left out", {{"err", opened.error().what}});
+  if (!opened || *opened == nullptr) return Archive{};
   const std::shared_ptr<platform::File> file = std::move(*opened);
   auto head = UnpackedHead(sibling.packing, file, Fingerprint::kMost);
   if (!head && head.error().code != Code::kCorrupt) return Forward(head);
@@ -110,26 +113,58 @@ bool Tailer::Impl::Archive::Holds(const Identity& identity, uint64_t plain_size)
   return readable && identity.head == head && static_cast<uint32_t>(plain_size) == size;
 }
 
-// An archive of something that is being read, or was.
+// An archive of something that is being read, or was; also of what has a path of its own,
+// where the pattern matches rotated names.
 Result<bool> Tailer::Impl::IsArchiveOfKnown(const Chain& chain, const Sibling& sibling) {
   auto archive = LookInto(sibling);
   if (!archive) return Forward(archive);
   if (!archive->readable) return true;  // none
-  for (const auto& generation : chain.generations) {
-    if (generation->packing != Packing::kPlain) continue;
-    if (const auto file = generation->source->file()) {
-      auto stat = file->Stat();  // it may have grown since the last look
-      if (!stat) return Forward(stat);
-      Fingerprint& beginning = generation->identity.head;
-      if (auto checked = CheckHead(*file, beginning); !checked) return Forward(checked);
-      if (archive->Holds(generation->identity, stat->size)) return true;
+  const std::string_view base = platform::BaseOf(chain.path), directory = platform::DirectoryOf(chain.path);
+  const auto of_this_log = [&](const std::string& path) {
+    return path == chain.path || (platform::DirectoryOf(path) == directory && IsRotatedName(base, platform::BaseOf(path)));
+  };
+  for (auto it = chains_.lower_bound(chain.path); it != chains_.end() && it->first.starts_with(chain.path); ++it) {
+    if (it->second->slot != chain.slot || !of_this_log(it->second->path)) continue;
+    for (const auto& generation : it->second->generations) {
+      auto same = IsArchiveOf(*archive, *generation);
+      if (!same || *same) return same;
     }
-    if (archive->Holds(generation->identity, generation->size)) return true;
   }
   return std::any_of(settled_.begin(), settled_.end(), [&](const auto& entry) {
     const Settled& settled = *entry.second;
-    return settled.follows == chain.path && archive->Holds(settled.identity, settled.offset);
+    return of_this_log(settled.follows) && archive->Holds(settled.identity, settled.offset);
   });
+}
+
+Result<bool> Tailer::Impl::IsArchiveOf(const Archive& archive, Generation& generation) {
+  if (generation.packing != Packing::kPlain) return false;
+  if (const auto file = generation.source->file()) {
+    auto stat = file->Stat();  // it may have grown since the last look
+    if (!stat) return Forward(stat);
+    Fingerprint& beginning = generation.identity.head;
+    if (auto checked = CheckHead(*file, beginning); !checked) return Forward(checked);
+    if (archive.Holds(generation.identity, stat->size)) return true;
+  }
+  return archive.Holds(generation.identity, generation.size);
+}
+
+// Settled files that were packed unseen (perhaps with a last line more) become known as their
+// archives. What cannot be told now is an error.
+Status Tailer::Impl::CheckSettledIn(const std::string& directory) {
+  std::set<std::string> paths;
+  const std::string prefix = platform::Join(directory, "");
+  for (auto it = settled_by_path_.lower_bound(prefix); it != settled_by_path_.end() && it->first.starts_with(prefix); ++it) {
+    if (it->second->packing == Packing::kPlain && platform::DirectoryOf(it->first) == directory) paths.emplace(it->first);
+  }
+  for (const std::string& path : paths) {
+    CheckSettledAt(path);
+    const auto [first, last] = settled_by_path_.equal_range(path);
+    if (first == last) continue;
+    const auto there = parts_.fs.Stat(path);
+    const bool known = there && std::all_of(first, last, [&](const auto& e) { return e.second->identity.SameInode(*there); });
+    if (!known) return Fail(Code::kIo, path + ": it has gone, and where to is not known yet");
+  }
+  return {};
 }
 
 // Rotated files that nobody knows and that are not history.
@@ -151,6 +186,7 @@ Result<std::vector<Tailer::Impl::Sibling>> Tailer::Impl::UnknownAsListed(Chain& 
   auto siblings = SiblingsOf(std::string(platform::DirectoryOf(path)), std::string(platform::BaseOf(path)));
   if (!siblings) return siblings;
   const bool imported = HasImported(chain);
+  bool settled_checked = false;
   std::vector<Sibling> unknown;
   for (Sibling& sibling : *siblings) {
     // The file that was at the path has been rotated since: what is newer comes after it, at
@@ -161,11 +197,21 @@ Result<std::vector<Tailer::Impl::Sibling>> Tailer::Impl::UnknownAsListed(Chain& 
     // An archive that was made since is of a file that Promtail had left behind.
     if (imported && sibling.packing != Packing::kPlain) continue;
     auto known = IsKnown(chain, sibling);
-    if (known && !*known && sibling.packing != Packing::kPlain) known = IsArchiveOfKnown(chain, sibling);
+    if (known && !*known && sibling.packing != Packing::kPlain) {
+      if (!std::exchange(settled_checked, true)) {
+        if (Status checked = CheckSettledIn(std::string(platform::DirectoryOf(path))); !checked) return Forward(checked);
+        known = IsKnown(chain, sibling);
+      }
+      if (known && !*known) known = IsArchiveOfKnown(chain, sibling);
+    }
     if (known && !*known && sibling.packing == Packing::kPlain) known = IsCopyOfCurrent(chain, sibling);
     if (!known) return Forward(known);
     if (*known) continue;
     auto file = OpenSibling(sibling);
+    if (!file && file.error().code == Code::kPermission) {  // no reason for others to wait
+      LogWarn("a rotated file may not be read, and is left out", {{"err", file.error().what}});
+      continue;
+    }
     if (!file) return Forward(file);
     moved = moved || *file == nullptr;
     if (*file == nullptr) continue;
@@ -182,7 +228,7 @@ Status Tailer::Impl::AdoptSiblings(Chain& chain, const FileStat* current) {
   // They came before the current generation. If no byte of that has been read yet it begins
   // again after them; else it cannot wait for them, nor they for it.
   Generation* unread = chain.current;
-  if (unread != nullptr && !EndUnread(*unread)) unread = nullptr;
+  if (unread != nullptr && (unread->finished() || !EndUnread(*unread))) unread = nullptr;
   const bool own_order = chain.current != nullptr && unread == nullptr;
   for (Sibling& sibling : *unknown) AdoptSibling(chain, std::move(sibling), own_order);
   if (unread != nullptr) ContinueAt(*unread, unread->file->start_offset, false);
@@ -207,8 +253,8 @@ void Tailer::Impl::AdoptSibling(Chain& chain, Sibling sibling, bool own_order) {
 Result<bool> Tailer::Impl::IsCopyOfCurrent(Chain& chain, const Sibling& sibling) {
   if (chain.current == nullptr) return false;
   auto file = OpenSibling(sibling);
-  if (!file) return Forward(file);
-  if (*file == nullptr) return false;  // as who opens it next will see
+  if (!file && file.error().code != Code::kPermission) return Forward(file);
+  if (!file || *file == nullptr) return false;  // as who opens it next will see
   return BeginsAs(*chain.current, **file);
 }
 

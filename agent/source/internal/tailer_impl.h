@@ -150,6 +150,7 @@ class Tailer::Impl final : public TreeListener {
   void ReportLoss(Generation& generation);
   bool TryRelabel(Generation& generation);
   void Linger(Generation& generation);
+  void ReadOnLate(Generation& late);
   bool MayFinish(const Generation& generation) const;
   bool TryClose(Generation& generation);
   void Remove(Generation& generation);
@@ -187,8 +188,7 @@ class Tailer::Impl final : public TreeListener {
   Status ReadOn(Chain& chain, const Settled& settled, const Sibling& where);
 
   // -- recover.cc --
-  // A disk that fails for a moment must not make a file "gone": what cannot be known
-  // now is an error, and the chain is looked at again before anything newer of it.
+  // What a failing disk hides is an error: it is looked at again before anything newer.
   Status Recover(Chain& chain, const platform::FileStat* current);
   Status RecoverSaved(Chain& chain, const SavedPosition& saved, const platform::FileStat* current,
                       Recovery& recovery);
@@ -196,8 +196,7 @@ class Tailer::Impl final : public TreeListener {
   std::vector<SavedPosition> TakeSaved(const Slot& slot, const std::string& follows);
   void GiveBackResume(Chain& chain);
   Result<bool> Verify(const SavedPosition& saved, platform::File& file, const platform::FileStat& stat);
-  Result<std::optional<Found>> Locate(const SavedPosition& saved, const Chain& chain,
-                                      const Recovery& recovery);
+  Result<std::optional<Found>> Locate(const SavedPosition& saved, const Chain& chain, const Recovery& recovery);
   Result<std::optional<Found>> OpenIf(const SavedPosition& saved, const std::string& path);
   Result<std::optional<Found>> LocateByContent(const SavedPosition& saved, const Chain& chain,
                                                const Recovery& recovery);
@@ -212,7 +211,9 @@ class Tailer::Impl final : public TreeListener {
   Result<std::vector<Sibling>> SiblingsOf(const std::string& directory, const std::string& base);
   Result<std::shared_ptr<platform::File>> OpenSibling(const Sibling& sibling);
   Result<bool> IsKnown(const Chain& chain, const Sibling& sibling);
+  Status CheckSettledIn(const std::string& directory);
   Result<bool> IsArchiveOfKnown(const Chain& chain, const Sibling& sibling);
+  Result<bool> IsArchiveOf(const Archive& archive, Generation& generation);
   Result<Archive> LookInto(const Sibling& sibling);
   Result<const SavedPosition*> FindUnclaimed(const Slot& slot, const platform::FileStat& stat, platform::File& file);
   uint64_t ImportedOffset(const Chain& chain, const std::shared_ptr<platform::File>& file, uint64_t size);
@@ -277,8 +278,7 @@ class Tailer::Impl final : public TreeListener {
   MonoTime rates_at_{};
   MonoTime last_events_{};
   int event_burst_ = 0;
-  uint64_t pinned_ = 0;
-  uint64_t overflows_seen_ = 0;
+  uint64_t pinned_ = 0, overflows_seen_ = 0;
 };
 
 template <class Visit>

@@ -102,6 +102,7 @@ void Tailer::Impl::SetTargets(uint32_t scrape_config, std::vector<std::shared_pt
     RecoverOrphans();
   }
   Settle();
+  if (tree_.any_polled()) next_poll_ = std::min(next_poll_, now_);
   EraseDeadSlots();
   UpdateMetrics();
 }

@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: Apache-2.0
+// Writers that come back to a rotated file: what they write is read behind what stands
+// before it, and before whatever was not read yet.
+#include <gtest/gtest.h>
+
+#include "tests/source/tailer_world.h"
+
+namespace agent::source {
+namespace {
+
+using namespace std::chrono_literals;
+
+class TailerLate : public ::testing::TestWithParam<bool>, protected TailerWorld {
+ protected:
+  static constexpr const char* kLog = "/logs/0.log";
+  static constexpr const char* kFirst = "/logs/0.log.20240101-000000";
+  static constexpr const char* kSecond = "/logs/0.log.20240102-000000";
+
+  // Loki is away, and the memory is full: the lane reads nothing.
+  void PassUnread(Duration time) {
+    const MonoTime end = clock.Now() + time;
+    while (clock.Now() < end) {
+      tailer->HandleEvents(clock.Now());
+      tailer->Tick(clock.Now());
+      clock.Advance(250ms);
+    }
+  }
+  // Loki is back; or the agent was killed meanwhile, and is started again.
+  void ReadAll(bool killed) {
+    if (killed) {
+      tailer->Save(clock.Now());
+      Kill();
+      Start();
+    }
+    Pass(30s);
+  }
+};
+
+// `create` of logrotate, and a program that takes long to open its new file.
+TEST_P(TailerLate, InAnOutageTheLateLineComesBeforeTheNewFile) {
+  AddTarget("/logs/*.log");
+  mem.Append(kLog, "1\n");
+  const auto writer = mem.OpenToAppend(kLog);
+  Start();
+  PassUnread(1s);
+  mem.Append(writer, "2\n");
+  mem.Move(kLog, kFirst);
+  mem.Append(kLog, "");
+  PassUnread(12s);  // the old file counts as complete
+  mem.Append(writer, "3\n");
+  PassUnread(12s);
+  mem.Append(writer, "4\n");
+  PassUnread(1s);
+  mem.Append(kLog, "5\n");
+  PassUnread(1s);
+  ReadAll(GetParam());
+  EXPECT_EQ(Lines(), (Strings{"1", "2", "3", "4", "5"}));
+  Restart();
+  Pass(30s);
+  EXPECT_EQ(Lines(), (Strings{"1", "2", "3", "4", "5"}));
+}
+
+TEST_P(TailerLate, InAnOutageTheLateLineComesBeforeSeveralNewerFiles) {
+  AddTarget("/logs/*.log");
+  mem.Append(kLog, "1\n");
+  const auto writer = mem.OpenToAppend(kLog);
+  Start();
+  PassUnread(1s);
+  mem.Move(kLog, kFirst);
+  mem.Append(kLog, "3\n");
+  const auto second = mem.OpenToAppend(kLog);
+  PassUnread(1s);
+  mem.Move(kLog, kSecond);
+  mem.Append(kLog, "5\n");
+  PassUnread(1s);  // both rotated files count as complete
+  mem.Append(writer, "2\n");
+  PassUnread(1s);
+  mem.Append(second, "4\n");
+  PassUnread(1s);
+  ReadAll(GetParam());
+  EXPECT_EQ(Lines(), (Strings{"1", "2", "3", "4", "5"}));
+  Restart();
+  Pass(30s);
+  EXPECT_EQ(Lines(), (Strings{"1", "2", "3", "4", "5"}));
+}
+
+// What was read cannot wait any more; the rest keeps its order.
+TEST_P(TailerLate, ALateLineAfterANewerOneWasReadComesOnItsOwn) {
+  AddTarget("/logs/*.log");
+  mem.Append(kLog, "1\n");
+  const auto writer = mem.OpenToAppend(kLog);
+  Start();
+  Pass(1s);
+  mem.Move(kLog, kFirst);
+  mem.Append(kLog, "2\n");
+  Pass(1s);
+  mem.Append(kLog, "3\n");
+  mem.Append(writer, "late\n");
+  PassUnread(1s);
+  ReadAll(GetParam());
+  Strings lines = Lines();
+  EXPECT_EQ(std::erase(lines, "late"), 1U);
+  EXPECT_EQ(lines, (Strings{"1", "2", "3"}));
+}
+
+// A rotated file, a late line in it, and then more deleted bytes than may be kept open as
+// they are. The two parts of the file have one saved position: read on in the archive, the
+// late part was saved as the archive's, the first as that of a file that is gone, and after a
+// kill the first part counted as lost.
+TEST_P(TailerLate, AFileThatIsReadInTwoPartsIsPackedAndPastThePinnedBudget) {
+  options.pinned_bytes = 3000;
+  Strings written;
+  std::shared_ptr<testing::MemFs::Handle> writer;
+  const auto write = [&] {
+    for (int i = 0; i < 100; ++i) {
+      written.push_back("line " + std::to_string(1000 + written.size()));  // 10 bytes with its end
+      mem.Append(writer, written.back() + "\n");
+    }
+  };
+  AddTarget("/logs/*.log");
+  writer = mem.OpenToAppend(kLog);
+  write();
+  Start();
+  PassUnread(1s);
+  mem.Move(kLog, kFirst);
+  mem.Append(kLog, "new\n");
+  PassUnread(1s);
+  write();
+  PassUnread(1s);
+  mem.Append(std::string(kFirst) + ".gz", Gzip(mem.Content(kFirst)));
+  mem.Unlink(kFirst);
+  PassUnread(3s);
+  EXPECT_EQ(tailer->pinned_bytes(), 2000U);
+  ReadAll(GetParam());
+  written.push_back("new");
+  EXPECT_EQ(Lines(), written);
+  EXPECT_EQ(losses.bytes(), 0U);
+}
+
+INSTANTIATE_TEST_SUITE_P(Killed, TailerLate, ::testing::Bool());
+
+}  // namespace
+}  // namespace agent::source
