@@ -94,6 +94,23 @@ void Deliverer::Accepted(Track& track, uint64_t bytes, uint64_t entries) {
   tenant.client.status.last_accepted_wall = wall_;
   track.backoff.Reset();
   track.not_before = MonoTime::min();
+  track.failing_since = kNever;
+  track.away = false;
+  tenant.client.accepted_at = now_;
+  if (std::exchange(tenant.client.any_away, false)) Returned(tenant.client);
+}
+
+// Loki is back: nobody waits out what may be minutes. Who fails again waits as usual.
+void Deliverer::Returned(Client& client) {
+  const auto wake = [this](Track& track) {
+    if (!std::exchange(track.away, false)) return;
+    track.not_before = now_;
+    Send(track);
+  };
+  for (const auto& [key, sequence] : client.sequences) {
+    wake(sequence->main);
+    for (const auto& [stream, track] : sequence->aside) wake(*track);
+  }
 }
 
 void Deliverer::Stored(Track& track) {
@@ -179,6 +196,10 @@ bool Deliverer::Retry(Track& track, const Outcome& outcome) {
   }
   if (stop_at_ != kNever) wait = std::min(wait, kHurriedWait);
   track.not_before = now_ + wait;
+  if (track.failing_since == kNever) track.failing_since = track.sent;
+  const bool no_loki = (status < 0 || status >= 500) && !outcome.ours && !outcome.retry_after;
+  track.away = no_loki && tenant.client.accepted_at < track.failing_since;
+  tenant.client.any_away = tenant.client.any_away || track.away;
   tenant.client.metrics->Resent(status < 0         ? "no_answer"
                                 : outcome.of_stream ? "stream_limited"
                                 : status == 429     ? "rate_limited"

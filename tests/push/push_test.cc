@@ -134,6 +134,49 @@ TEST_F(Push, WaitsAreThoseOfPromtail) {
   EXPECT_LE(SkipWait(), 2s);
 }
 
+// After a long outage the waits of tenants and lanes are minutes long, and run out one by one.
+TEST_F(Push, WhenLokiIsBackNobodyWaitsOutItsBackoff) {
+  options_.backoff = {500ms, 5min, 0};
+  loki_.SetHandler([](const ReceivedRequest&) { return Answer(503); });
+  const char* tenants[] = {"a", "b", "c", "d"};
+  for (const char* tenant : tenants) Send({Stream(tenant, {"1"})}, {.tenant = tenant});
+  Crank();
+  for (int i = 0; i < 40; ++i) SkipWait();
+  EXPECT_GT(pusher_->Status()[0].backoff, 1min);
+  loki_.SetHandler([](const ReceivedRequest& request) {
+    return request.Header("x-scope-orgid") == "d" ? Answer(500) : Answer(204, "", true);
+  });
+  const size_t before = loki_.requests().size();
+  SkipWait();  // one is through, or was refused again
+  if (deliveries_.empty()) SkipWait();
+  EXPECT_EQ(deliveries_.size(), 3u);
+  // Who fails by itself was asked once more, and is not asked by everybody's success.
+  const size_t asked = loki_.requests().size() - before;
+  EXPECT_LE(asked, 5u);
+  for (int i = 0; i < 10; ++i) Send({Stream("a", {"2"})}, {.tenant = "a"});
+  Crank();
+  EXPECT_EQ(loki_.requests().size() - before, asked + 10);
+  loki_.SetHandler([](const ReceivedRequest&) { return Answer(204, "", true); });
+  ASSERT_TRUE(Finish());
+}
+
+TEST_F(Push, AnswersThatSayWhenToComeBackAreWaitedOut) {
+  options_.backoff = {500ms, 5min, 0};
+  loki_.SetHandler([](const ReceivedRequest&) {
+    ScriptedAnswer answer = Answer(503);
+    answer.headers = {{"Retry-After", "120"}};
+    return answer;
+  });
+  const BatchId told = Send({Stream("a", {"1"})}, {.tenant = "a"});
+  Crank();
+  loki_.SetHandler([](const ReceivedRequest&) { return Answer(204, "", true); });
+  const BatchId other = Send({Stream("b", {"1"})}, {.tenant = "b"});
+  Crank();
+  EXPECT_THAT(SettledIds(), ElementsAre(other));
+  EXPECT_GE(SkipWait(), 119s);
+  EXPECT_THAT(SettledIds(), ElementsAre(other, told));
+}
+
 TEST_F(Push, RetryAfterIsHonoured) {
   options_.backoff = {1s, 60s, 0};
   const auto with = [](std::string value) {

@@ -72,6 +72,7 @@ class Deliverer {
   void OnVerdict(Track& track, const Classified& answer, const Outcome& outcome);
   void Note(Track& track, int status, const std::string& what);
   void Accepted(Track& track, uint64_t bytes, uint64_t entries);
+  void Returned(Client& client);
   void Stored(Track& track);
   void Blocked(Track& track, const LokiError& error);
   void Partly(Track& track, const LokiError& error);

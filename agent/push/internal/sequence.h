@@ -68,6 +68,8 @@ struct Track {
   MonoTime sent{};       // when that request was made
   bool starved = false;  // waits for a free request
   MonoTime not_before = MonoTime::min();
+  MonoTime failing_since = kNever;  // since then each try has failed
+  bool away = false;                // it waits, and nothing at all has got through since then
   MonoTime timer = kNever;  // as entered in the Pusher's timers
   Backoff backoff;
   // -- aside only --
@@ -111,6 +113,8 @@ struct Client {
   std::map<std::string, std::unique_ptr<Tenant>> tenants;
   std::deque<Track*> starved;
   uint64_t in_flight = 0;
+  MonoTime accepted_at = MonoTime::min();
+  bool any_away = false;
   ClientStatus status;
 };
 
