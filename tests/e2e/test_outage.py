@@ -182,6 +182,46 @@ def test_a_batch_of_several_pods_that_is_given_up_whole_is_marked_in_each(tmp_pa
         assert said["lost-2"].endswith(" were refused for good (max_retries)"), said
 
 
+def test_shutdown_while_every_answer_is_slow_is_bounded_and_loses_nothing(tmp_path):
+    """SIGTERM amid a backlog that would take minutes: every answer takes a second, and the batches are small.
+    What is stored without having been answered in time is sent again, identical."""
+    pods = Pods(tmp_path / "pods")
+    manifest = tmp_path / "written.json"
+    port = free_ports(1)[0]
+    with Sink("--verify") as sink:
+        sink.control(delay_ms=1000)
+        config = with_server(pod_config(sink.push_url, pods.root, client="    batchsize: 65536\n"), port)
+        agent = Agent(config, tmp_path / "a", "-shutdown-timeout=3s")
+        writers = subprocess.Popen([str(PODGEN), str(pods.root), "--pods=4", "--rate=4MB/s", "--seconds=9", "--sequence",
+                                    "--rotate-every-ms=1500", "--keep=8", f"--manifest={manifest}"])
+        try:
+            agent.start()
+            wait_for(lambda: metric(port, "sluice_read_bytes_total") > 4 * MIB, "a backlog")
+            began = time.monotonic()
+            assert agent.stop() == 0
+            took = time.monotonic() - began
+            left = sink.stats()
+            print(f"\nleft after {took:.1f} s with {left['marks']} lines stored", flush=True)
+            assert 2.5 < took < 5, "it uses its time, and no more"
+            assert left["marks"] > 0
+            sink.control()
+            with agent:
+                assert writers.wait(timeout=60) == 0
+                written = json.loads(manifest.read_text())["lines"]
+                assert left["marks"] < written / 2, "there was nothing left to do"
+                wait_for(lambda: sink.stats()["marks"] >= written, f"{written} lines", 60)
+                stats = sink.stats()
+                assert stats["missing"] == 0 and stats["reordered"] == 0
+                assert all(writer["different"] == 0 for writer in stats["writers"])
+                # One request was under way, and answered too late.
+                assert sum(writer["duplicate_bytes"] for writer in stats["writers"]) <= 2 * 65536
+                assert metric(port, "sluice_lost_lines_total") == 0
+                assert agent.stop() == 0
+        finally:
+            writers.kill()
+            writers.wait()
+
+
 def test_shutdown_is_bounded_though_loki_hangs_and_loses_nothing(tmp_path):
     pods = Pods(tmp_path / "pods")
     path = pods.file("slow-1")
