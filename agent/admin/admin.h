@@ -88,8 +88,8 @@ class Server {
   uint16_t port() const;
 
   // Stops listening, lets running requests end, and closes what is left after
-  // graceful_shutdown_timeout. Then calls `done`, once.
-  void Stop(std::function<void()> done);
+  // graceful_shutdown_timeout, or `most`. Then calls `done`, once.
+  void Stop(std::function<void()> done, Duration most = Duration::max());
 
  private:
   struct Impl;

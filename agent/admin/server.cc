@@ -58,7 +58,7 @@ struct Server::Impl : internal::SessionHost, std::enable_shared_from_this<Server
   void Accepted(tcp::socket socket);
   void MakeRoom();
   void CloseAll();
-  void StopGracefully(std::function<void()> done);
+  void StopGracefully(std::function<void()> done, Duration most);
   void FinishIfEmpty();
 
   // -- SessionHost --
@@ -203,20 +203,21 @@ void Server::Impl::CloseAll() {
   for (const auto& session : all) session->Close();
 }
 
-void Server::Impl::StopGracefully(std::function<void()> done) {
+void Server::Impl::StopGracefully(std::function<void()> done, Duration most) {
   stop = true;
   stopped = std::move(done);
   error_code ignored;
   acceptor.close(ignored);
-  const auto all = sessions;
-  for (const auto& session : all) {
-    if (session->idle()) session->Close();
-  }
-  deadline.expires_after(settings.graceful_shutdown_timeout);
+  // Before the first session closes: the last one that does ends this wait.
+  deadline.expires_after(std::min(settings.graceful_shutdown_timeout, most));
   deadline.async_wait([weak = weak_from_this()](error_code cancelled) {
     const auto self = weak.lock();
     if (!cancelled && self != nullptr) self->CloseAll();
   });
+  const auto all = sessions;
+  for (const auto& session : all) {
+    if (session->idle()) session->Close();
+  }
   FinishIfEmpty();
 }
 
@@ -259,6 +260,6 @@ void Server::Use(const ServerOptions& options) {
 
 uint16_t Server::port() const { return impl_->bound_port; }
 
-void Server::Stop(std::function<void()> done) { impl_->StopGracefully(std::move(done)); }
+void Server::Stop(std::function<void()> done, Duration most) { impl_->StopGracefully(std::move(done), most); }
 
 }  // namespace agent::admin

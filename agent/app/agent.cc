@@ -326,7 +326,8 @@ void Agent::Impl::Shutdown() {
     guard->Save();
     tailer->Save(clock.Now());
   });
-  if (admin != nullptr) admin->Stop();
+  // What is left of the same time: whoever stops us counts from the signal.
+  if (admin != nullptr) admin->Stop(std::max<Duration>(deadline - clock.Now(), std::chrono::seconds(1)));
   net->Join();
   for (const auto& lane : lanes) lane->Join();
   io.Stop();

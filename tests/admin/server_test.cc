@@ -288,6 +288,21 @@ TEST_F(ServerTest, StopLetsRunningRequestsEnd) {
   done.wait();
 }
 
+// Its wait for running requests went on for half a minute after the last connection was closed.
+TEST_F(ServerTest, AfterStopNothingIsLeftToWaitFor) {
+  boost::asio::io_context other{1};
+  Server second(other, options, source, hub, registry);
+  ASSERT_TRUE(second.Start());
+  std::jthread runs([&] { other.run(); });
+  Client idle(second.port());
+  idle.Send(std::string("GET /healthy") + kGet);
+  EXPECT_EQ(idle.Read().status, 200);
+  const auto began = std::chrono::steady_clock::now();
+  boost::asio::post(other, [&] { second.Stop([] {}); });
+  runs.join();
+  EXPECT_LT(std::chrono::steady_clock::now() - began, options.graceful_shutdown_timeout / 2);
+}
+
 TEST_F(ServerTest, StopGivesUpWaitingInTheEnd) {
   options.graceful_shutdown_timeout = 50ms;
   source.hold_node = true;

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import subprocess
 import sys
 import time
@@ -295,3 +296,26 @@ def test_an_excluded_pod_is_never_opened_and_explain_says_why(tmp_path):
             assert f"excludes {secret}" in said["verdict"]
             assert f"dropped by the relabelling rule at line {line}" in said["verdict"]
             assert agent.stop() == 0
+
+
+def test_open_connections_do_not_hold_up_the_shutdown(tmp_path):
+    """Prometheus keeps its connection, somebody watches the page, somebody is half through a request: each
+    of them held the program back for the half minute that a pod is given."""
+    pods = Pods(tmp_path / "pods")
+    pods.write(pods.file("quiet-1"), "hello")
+    port = free_ports(1)[0]
+    host = b" HTTP/1.1\r\nHost: localhost\r\n"
+    with Sink() as sink:
+        agent = Agent(with_server(pod_config(sink.push_url, pods.root), port), tmp_path / "a", "-shutdown-timeout=2s")
+        with agent:
+            wait_for(lambda: metric(port, "promtail_sent_entries_total") == 1, "the line")
+            open_ones = []
+            for sent in (b"", b"GET /ready" + host + b"\r\n", b"GET /api/tail" + host + b"\r\n", b"GET /met",
+                         b"POST /reload" + host + b"Content-Length: 100\r\n\r\nhalf"):
+                open_ones.append(socket.create_connection(("127.0.0.1", port), timeout=10))
+                open_ones[-1].sendall(sent)
+            assert open_ones[1].recv(4096).startswith(b"HTTP/1.1 200")
+            assert open_ones[2].recv(4096).startswith(b"HTTP/1.1 200")
+            began = time.monotonic()
+            assert agent.stop() == 0
+            assert time.monotonic() - began < 5

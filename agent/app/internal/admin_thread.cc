@@ -45,9 +45,9 @@ void AdminThread::Use(const admin::ServerOptions& options) {
   boost::asio::post(impl_->context, [this, options] { impl_->server.Use(options); });
 }
 
-void AdminThread::Stop() {
+void AdminThread::Stop(Duration most) {
   if (!impl_->thread.joinable()) return;
-  boost::asio::post(impl_->context, [this] { impl_->server.Stop([this] { impl_->work.reset(); }); });
+  boost::asio::post(impl_->context, [this, most] { impl_->server.Stop([this] { impl_->work.reset(); }, most); });
   impl_->thread.join();
 }
 

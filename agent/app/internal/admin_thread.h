@@ -22,8 +22,8 @@ class AdminThread {
   Status Start();
   // See Server::Use; from any thread.
   void Use(const admin::ServerOptions& options);
-  // Lets running requests end, then joins the thread.
-  void Stop();
+  // Lets running requests end, for `most` at most, then joins the thread.
+  void Stop(Duration most = Duration::max());
 
  private:
   struct Impl;
