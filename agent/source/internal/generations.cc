@@ -367,17 +367,31 @@ void Tailer::Impl::Linger(Generation& generation) {
 // read yet, begins again behind them; else they are read on their own, out of order.
 void Tailer::Impl::ReadOnLate(Generation& late) {
   Chain& chain = *late.chain;
-  std::vector<Generation*> behind;  // newest first
-  bool in_order = !chain.passed_on && late.file->chain == chain.id;
-  for (auto it = chain.generations.rbegin(); in_order && it->get() != &late; ++it) {
+  std::vector<Generation*> ended;
+  const bool in_order = late.file->chain == chain.id &&
+                        EndUnreadBehind(chain, [&](const Generation& next) { return &next != &late; }, ended);
+  ContinueAt(late, late.limit, !in_order);
+  BeginAgain(ended);
+}
+
+// Ends what stands at the end of the chain's order, newest first, as long as it is behind what is
+// to be read before it. False: something of that was read already.
+bool Tailer::Impl::EndUnreadBehind(Chain& chain, const std::function<bool(const Generation&)>& is_behind,
+                                   std::vector<Generation*>& ended) {
+  if (chain.passed_on) return false;
+  for (auto it = chain.generations.rbegin(); it != chain.generations.rend(); ++it) {
     Generation& next = **it;
     const bool nothing = next.sealed || (next.continued && next.limit == next.file->start_offset);
     if (nothing || next.file->chain != chain.id) continue;
-    in_order = EndUnread(next);
-    if (in_order) behind.push_back(&next);
+    if (!is_behind(next)) return true;
+    if (!EndUnread(next)) return false;
+    ended.push_back(&next);
   }
-  ContinueAt(late, late.limit, !in_order);
-  for (auto it = behind.rbegin(); it != behind.rend(); ++it) ContinueAt(**it, (*it)->file->start_offset, false);
+  return true;
+}
+
+void Tailer::Impl::BeginAgain(const std::vector<Generation*>& ended) {
+  for (auto it = ended.rbegin(); it != ended.rend(); ++it) ContinueAt(**it, (*it)->file->start_offset, false);
 }
 
 // True if the generation was settled, and is gone.

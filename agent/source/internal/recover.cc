@@ -184,9 +184,8 @@ void Tailer::Impl::BeginRecovered(Chain& chain, Recovery recovery) {
 
 Result<std::optional<Tailer::Impl::Found>> Tailer::Impl::OpenIf(const SavedPosition& saved, const std::string& path) {
   std::optional<Found> none;
-  const std::string_view was = platform::BaseOf(saved.path), is = platform::BaseOf(path);
-  const bool likely = path == saved.path ||
-                      (PackingOf(path) == saved.packing && (IsRotatedName(was, is) || AreRotatedAlike(was, is)));
+  const bool likely = path == saved.path || (PackingOf(path) == saved.packing &&
+                                             MayBecome(platform::BaseOf(saved.path), platform::BaseOf(path)));
   if (NothingKnown(saved) && !likely) return none;
   auto file = parts_.fs.Open(path, platform::OpenMode::kRead);
   if (!file && file.error().code == Code::kNotFound) return none;

@@ -62,6 +62,10 @@ bool AreRotatedAlike(std::string_view a, std::string_view b) {
   return false;
 }
 
+bool MayBecome(std::string_view was, std::string_view is) {
+  return was == is || IsRotatedName(was, is) || AreRotatedAlike(was, is);
+}
+
 bool RotatedBefore(std::string_view base, std::string_view a, std::string_view b) {
   const std::string_view left = SuffixOf(base, a), right = SuffixOf(base, b);
   if (IsCount(left) && IsCount(right)) {

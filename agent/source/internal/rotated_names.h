@@ -18,6 +18,8 @@ bool IsRotatedName(std::string_view base, std::string_view name);
 
 // True if both are rotated names of one file.
 bool AreRotatedAlike(std::string_view a, std::string_view b);
+// True if a file that had the one name may have the other now.
+bool MayBecome(std::string_view was, std::string_view is);
 
 // True if `a` was rotated away before `b`; both are rotated names of `base`.
 bool RotatedBefore(std::string_view base, std::string_view a, std::string_view b);

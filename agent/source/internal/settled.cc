@@ -8,6 +8,11 @@
 #include "agent/source/internal/tailer_impl.h"
 
 namespace agent::source {
+namespace {
+
+constexpr int kMostListings = 3;
+
+}  // namespace
 
 void Tailer::Impl::AddSettled(Settled settled) {
   auto made = std::make_unique<Settled>(std::move(settled));
@@ -25,7 +30,9 @@ Result<Settled*> Tailer::Impl::FindSettled(const std::string& job, const platfor
     if (settled.job != job || !settled.identity.SameInode(stat)) continue;
     if (settled.packing == Packing::kPlain && stat.size < settled.offset) continue;
     if (settled.identity.born_ns != 0 && stat.born_ns != 0) return &settled;
-    // Without birth times an inode number proves nothing.
+    // Without birth times an inode number proves nothing, and an empty file has nothing else.
+    const bool likely = MayBecome(platform::BaseOf(settled.path), platform::BaseOf(path));
+    if (settled.identity.head.length == 0 && !likely) continue;
     std::unique_ptr<platform::File> opened;
     if (open == nullptr) {
       auto file = parts_.fs.Open(path, platform::OpenMode::kRead);
@@ -169,43 +176,58 @@ Status Tailer::Impl::TurnIntoArchive(const Settled& settled) {
   return {};
 }
 
-// Mostly the name says it; if names were shifted unseen, the content does.
+// Mostly the name says it; if names were shifted unseen, the content does. If they are being
+// shifted now, what was listed may have another name.
 Result<std::optional<Tailer::Impl::Sibling>> Tailer::Impl::ArchiveOf(const Settled& settled, bool& grown) {
   const std::string directory(platform::DirectoryOf(settled.path));
-  std::optional<Sibling> none;
-  auto entries = parts_.fs.List(directory);
-  if (!entries && entries.error().code == Code::kNotFound) return none;
-  if (!entries) return Forward(entries);
-  std::vector<Sibling> archives;
-  for (const platform::DirEntry& entry : *entries) {
-    if (PackingOf(entry.name) != Packing::kGzip) continue;
-    const std::string path = platform::Join(directory, entry.name);
-    const auto stat = parts_.fs.LinkStat(path);
-    if (!stat || stat->type != platform::FileType::kRegular) continue;
-    archives.push_back({entry.name, path, *stat, Packing::kGzip});
+  bool moved = true;
+  for (int tries = 0; moved && tries < kMostListings; ++tries) {
+    moved = false;
+    auto entries = parts_.fs.List(directory);
+    if (!entries && entries.error().code == Code::kNotFound) break;
+    if (!entries) return Forward(entries);
+    std::vector<Sibling> archives;
+    for (const platform::DirEntry& entry : *entries) {
+      if (PackingOf(entry.name) != Packing::kGzip) continue;
+      const std::string path = platform::Join(directory, entry.name);
+      const auto stat = parts_.fs.LinkStat(path);
+      moved = moved || !stat || stat->inode != entry.inode;
+      if (!stat || stat->type != platform::FileType::kRegular) continue;
+      archives.push_back({entry.name, path, *stat, Packing::kGzip});
+    }
+    const auto by_name = std::find_if(archives.begin(), archives.end(), [&](const Sibling& archive) {
+      return WithoutPacking(archive.path) == settled.path;
+    });
+    if (by_name != archives.end()) std::rotate(archives.begin(), by_name, std::next(by_name));
+    for (size_t i = 0; i < 2 * archives.size(); ++i) {
+      const Sibling& archive = archives[i % archives.size()];
+      grown = i >= archives.size();  // only if none is all of it, and no more
+      auto is_it = IsArchiveOfSettled(settled, archive, grown);
+      if (!is_it) return Forward(is_it);
+      if (*is_it) return std::optional<Sibling>(archive);
+      const auto still = parts_.fs.LinkStat(archive.path);
+      moved = moved || !still || still->inode != archive.stat.inode;
+    }
   }
-  const auto by_name = std::find_if(archives.begin(), archives.end(), [&](const Sibling& archive) {
-    return WithoutPacking(archive.path) == settled.path;
-  });
-  if (by_name != archives.end()) std::rotate(archives.begin(), by_name, std::next(by_name));
-  for (const Sibling& archive : archives) {
-    auto known = FindSettled(settled.job, archive.stat, archive.path);
-    if (!known) return Forward(known);
-    if (*known != nullptr) continue;
-    auto inside = LookInto(archive);
-    if (!inside) return Forward(inside);
-    if (inside->Holds(settled.identity, settled.offset)) return std::optional<Sibling>(archive);
-    // Its writer may have come back to it for a last time. Short files begin alike: of
-    // those the name must tell, too.
-    const bool telling = settled.identity.head.length == Fingerprint::kMost ||
-                         (settled.offset > 0 && WithoutPacking(archive.path) == settled.path);
-    if (!inside->readable || !telling) continue;
-    auto more = Continues(settled, archive);
-    if (!more) return Forward(more);
-    grown = *more;
-    if (grown) return std::optional<Sibling>(archive);
-  }
-  return none;
+  if (moved) return Fail(Code::kNotFound, settled.path + ": the names beside it are changing");
+  return std::optional<Sibling>();
+}
+
+Result<bool> Tailer::Impl::IsArchiveOfSettled(const Settled& settled, const Sibling& archive, bool grown) {
+  auto known = FindSettled(settled.job, archive.stat, archive.path);
+  if (!known) return Forward(known);
+  if (*known != nullptr) return false;
+  auto inside = LookInto(archive);
+  if (!inside) return Forward(inside);
+  if (!grown) return inside->Holds(settled.identity, settled.offset);
+  // Its writer may have come back to it for a last time. Short files begin alike: of those the
+  // name must tell, too.
+  const std::string_view was = platform::BaseOf(settled.path), is = platform::BaseOf(archive.path);
+  const bool telling = settled.identity.head.length == Fingerprint::kMost ||
+                       (settled.offset > 0 && WithoutPacking(archive.path) == settled.path) ||
+                       (settled.offset >= Mark::kLength && AreRotatedAlike(was, is));
+  if (!inside->readable || !telling) return false;
+  return Continues(settled, archive);
 }
 
 // The archive begins with all that was settled, and has more.

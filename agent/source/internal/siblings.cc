@@ -16,7 +16,7 @@ using platform::FileType;
 
 namespace {
 
-constexpr int kMostListings = 3;
+constexpr int kMostTries = 3;
 
 // The unpacked size modulo 2^32 that ends a gzip file.
 Result<std::optional<uint32_t>> GzipSize(platform::File& file, uint64_t packed_size) {
@@ -37,7 +37,7 @@ Result<std::vector<Tailer::Impl::Sibling>> Tailer::Impl::SiblingsOf(const std::s
                                                                     const std::string& base) {
   std::vector<Sibling> siblings;
   bool moved = true;
-  for (int tries = 0; moved && tries < kMostListings; ++tries) {
+  for (int tries = 0; moved && tries < kMostTries; ++tries) {
     auto listing = listings_.find(directory);
     if (listing == listings_.end()) {
       auto entries = parts_.fs.List(directory);
@@ -171,7 +171,7 @@ Status Tailer::Impl::CheckSettledIn(const std::string& directory) {
 Result<std::vector<Tailer::Impl::Sibling>> Tailer::Impl::UnknownSiblings(Chain& chain, const FileStat* current) {
   bool moved = false;
   auto unknown = UnknownAsListed(chain, current, moved);
-  for (int tries = 1; unknown && moved && tries < kMostListings; ++tries) {
+  for (int tries = 1; unknown && moved && tries < kMostTries; ++tries) {
     listings_.clear();
     moved = false;
     unknown = UnknownAsListed(chain, current, moved);
@@ -225,13 +225,21 @@ Status Tailer::Impl::AdoptSiblings(Chain& chain, const FileStat* current) {
   auto unknown = UnknownSiblings(chain, current);
   if (!unknown) return Forward(unknown);
   if (unknown->empty()) return {};
-  // They came before the current generation. If no byte of that has been read yet it begins
-  // again after them; else it cannot wait for them, nor they for it.
-  Generation* unread = chain.current;
-  if (unread != nullptr && (unread->finished() || !EndUnread(*unread))) unread = nullptr;
-  const bool own_order = chain.current != nullptr && unread == nullptr;
-  for (Sibling& sibling : *unknown) AdoptSibling(chain, std::move(sibling), own_order);
-  if (unread != nullptr) ContinueAt(*unread, unread->file->start_offset, false);
+  // They came before the current generation, and before those with newer names. If no byte of
+  // these has been read yet they begin again after them; else nobody can wait for anybody.
+  const std::string oldest = unknown->front().name;
+  std::vector<Generation*> ended;
+  const auto is_newer = [&](const Generation& generation) {
+    if (&generation == chain.current) return true;
+    const auto there = parts_.fs.LinkStat(generation.last_path());  // names may have been shifted unseen
+    if (!generation.located || !there || !generation.identity.SameInode(*there)) return false;
+    const std::string_view base = platform::BaseOf(chain.real_path()), name = platform::BaseOf(generation.last_path());
+    return IsRotatedName(base, name) && IsRotatedName(base, oldest) && RotatedBefore(base, oldest, name);
+  };
+  const bool over = chain.current != nullptr && chain.current->finished();
+  const bool in_order = !over && EndUnreadBehind(chain, is_newer, ended);
+  for (Sibling& sibling : *unknown) AdoptSibling(chain, std::move(sibling), !in_order);
+  BeginAgain(ended);
   return {};
 }
 

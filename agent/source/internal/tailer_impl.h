@@ -14,6 +14,7 @@
 //   explain.cc      for people
 #pragma once
 
+#include <functional>
 #include <map>
 #include <set>
 #include <string>
@@ -146,6 +147,8 @@ class Tailer::Impl final : public TreeListener {
   void GoOnInCopy(Generation& generation, const Sibling& copy, std::shared_ptr<platform::File> file);
   void Finish(Generation& generation);
   bool EndUnread(Generation& generation);
+  bool EndUnreadBehind(Chain& chain, const std::function<bool(const Generation&)>& is_behind, std::vector<Generation*>& ended);
+  void BeginAgain(const std::vector<Generation*>& ended);
   void Seal(Generation& generation, LossReason reason);
   void ReportLoss(Generation& generation);
   bool TryRelabel(Generation& generation);
@@ -183,6 +186,7 @@ class Tailer::Impl final : public TreeListener {
   bool FollowSettled(Settled& settled);
   Status TurnIntoArchive(const Settled& settled);
   Result<std::optional<Sibling>> ArchiveOf(const Settled& settled, bool& grown);
+  Result<bool> IsArchiveOfSettled(const Settled& settled, const Sibling& archive, bool grown);
   Result<bool> Continues(const Settled& settled, const Sibling& archive);
   Chain* ChainOf(const Settled& settled);
   Status ReadOn(Chain& chain, const Settled& settled, const Sibling& where);
@@ -269,14 +273,10 @@ class Tailer::Impl final : public TreeListener {
   bool targets_complete_ = false;
   bool list_changed_ = false;   // a generation came or went since the last save
 
-  MonoTime next_hot_ = kNever;
-  MonoTime next_linger_ = kNever;
-  MonoTime next_poll_ = kNever;
-  MonoTime next_sync_;
-  MonoTime next_save_;
+  MonoTime next_hot_ = kNever, next_linger_ = kNever, next_poll_ = kNever;
+  MonoTime next_sync_, next_save_;
   uint32_t syncs_ = 0;
-  MonoTime rates_at_{};
-  MonoTime last_events_{};
+  MonoTime rates_at_{}, last_events_{};
   int event_burst_ = 0;
   uint64_t pinned_ = 0, overflows_seen_ = 0;
 };
