@@ -134,7 +134,8 @@ double ToDouble(const Decimal& decimal) {
   std::reverse(text.begin(), text.end());
   text.append("e").append(std::to_string(decimal.exponent));
   double value = 0;
-  std::from_chars(text.data(), text.data() + text.size(), value);
+  const auto parsed = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (parsed.ec == std::errc::result_out_of_range && decimal.exponent > 0) return negative ? -INFINITY : INFINITY;
   return value;
 }
 

@@ -117,11 +117,14 @@ Value Nindent(Run& run, Args args) { return Indented(run, args[0].integer, args[
 Value Plural(Run& /*run*/, Args args) { return args[2].integer == 1 ? args[0] : args[1]; }
 
 // Sprig takes each byte for a character here, and so must we.
+// Sprig takes each byte for a character, unless none of them is a space (0x85 and 0xA0 are).
 Value Nospace(Run& run, Args args) {
+  const std::string_view text = args[0].text;
+  const auto is_space = [](char c) { return IsSpace(static_cast<unsigned char>(c)); };
+  if (std::none_of(text.begin(), text.end(), is_space)) return args[0];
   Buffer out(run);
-  for (const char c : args[0].text) {
-    const auto byte = static_cast<unsigned char>(c);
-    if (!IsSpace(byte)) AppendRune(*out, byte);
+  for (const char c : text) {
+    if (!is_space(c)) AppendRune(*out, static_cast<unsigned char>(c));
   }
   return run.Text(*out);
 }
