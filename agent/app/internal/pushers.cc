@@ -125,11 +125,12 @@ void Pushers::TakeOver() {
     batches = std::exchange(returned_, {});
     for (auto& batch : waiting_) batches.push_back(std::move(batch));
     waiting_.clear();
-    std::erase_if(batches, [&](std::unique_ptr<PushBatch>& batch) {
-      if (Address(*batch, names_.at(ClientRef::ConfigurationOf(batch->client)))) return false;
-      gone.push_back(std::move(batch));
-      return true;
-    });
+    std::vector<std::unique_ptr<PushBatch>> kept;
+    for (auto& batch : batches) {
+      const Names& names = names_.at(ClientRef::ConfigurationOf(batch->client));
+      (Address(*batch, names) ? kept : gone).push_back(std::move(batch));
+    }
+    batches = std::move(kept);
     fresh = std::make_shared<push::Pusher>(std::move(*next_), http_, registry_, *this, ++jitter_seed_);
     next_.reset();
     old = std::exchange(pusher_, fresh);

@@ -12,7 +12,7 @@ namespace agent::text::tmpl {
 
 struct Hasher::Impl {
   struct FreeContext {
-    void operator()(EVP_MD_CTX* context) const { EVP_MD_CTX_free(context); }
+    void operator()(EVP_MD_CTX* used) const { EVP_MD_CTX_free(used); }
   };
   struct FreeDigest {
     void operator()(EVP_MD* digest) const { EVP_MD_free(digest); }
