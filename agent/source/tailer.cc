@@ -49,6 +49,9 @@ Tailer::Impl::Impl(TailerOptions options, TailerParts parts, MonoTime now)
   alive_since_ns_ = parts_.positions.seen_until_ns();
   if (alive_since_ns_ == 0) alive_since_ns_ = parts_.clock.Wall();
   seen_until_ = alive_since_ns_;
+  // Before anything can happen to a file, it stands written when this began: what is rotated
+  // while a first start is killed is not history.
+  if (parts_.positions.seen_until_ns() == 0) Save(now_);
 }
 
 Tailer::Impl::~Impl() = default;

@@ -104,6 +104,12 @@ class Node:
         threading.Thread(target=self._keep_log, args=(self.agent.stdout,), daemon=True).start()
         self.note("start")
 
+    def start_first(self) -> None:
+        """Before the writers: a file that was rotated before the very first start is history,
+        which on a busy machine happened to writers that began a moment earlier."""
+        self.start()
+        wait_for(self.positions.exists, "the first start is on record", 60)
+
     def _keep_log(self, pipe) -> None:
         with open(self.folder / "agent.log", "ab", buffering=0) as log:
             for line in pipe:
@@ -305,8 +311,8 @@ def trouble_the_sink(node: Node, lose_answers: bool) -> None:
 def kills(folder: Path, seed: int, seconds: float) -> None:
     """The agent is killed and started again; Loki is well."""
     with Node(folder, seed) as node:
+        node.start_first()
         node.write(seconds, kind="mixed", restart_ms=900)
-        node.start()
         while node.wait(0.3, 1.8):
             kill_and_restart(node)
         node.drain()
@@ -317,8 +323,8 @@ def kills(folder: Path, seed: int, seconds: float) -> None:
 def failing_loki(folder: Path, seed: int, seconds: float) -> None:
     """Loki refuses, hangs up and goes away, but never stores without saying so."""
     with Node(folder, seed) as node:
+        node.start_first()
         node.write(seconds, kind="mixed", restart_ms=700)
-        node.start()
         while node.wait(0.2, 1.2):
             trouble_the_sink(node, lose_answers=False)
         node.sink_does()
@@ -330,9 +336,9 @@ def failing_loki(folder: Path, seed: int, seconds: float) -> None:
 def everything(folder: Path, seed: int, seconds: float) -> None:
     """Kills, refusals, lost answers and a Loki that is not there, all at once."""
     with Node(folder, seed) as node:
+        node.start_first()
         node.write(seconds, kind="mixed", keep=12, restart_ms=1300)
         node.write(seconds, pods=2, kind="long", rate="500KB/s", keep=12, prefix="long-")
-        node.start()
         while node.wait(0.1, 0.9):
             if node.dice.random() < 0.4:
                 kill_and_restart(node)
@@ -388,8 +394,8 @@ def full_disk(folder: Path, seed: int, seconds: float) -> None:
     """There is no space for positions now and then, and the agent is killed meanwhile."""
     with SmallDisk(Path(folder) / "disk") as disk, \
             Node(Path(folder) / "node", seed, positions=Path(folder) / "disk" / "positions.yaml") as node:
+        node.start_first()
         node.write(seconds, pods=4, keep=20)
-        node.start()
         node.wait(1.0, 1.5)
         fillings = 0
         while node.writing():
@@ -419,10 +425,10 @@ def refused_pod(folder: Path, seed: int, seconds: float) -> None:
     port = free_ports(1)[0]
     with Node(folder, seed, server_port=port) as node:
         node.sink_does({"as": "too_far_behind", "match": 'pod="bad-'})
+        node.start_first()
         node.write(seconds, pods=4)
         # One stream: of several in a request, Loki speaks of the last only.
         node.write(seconds, pods=1, rate="200KB/s", prefix="bad-", stderr=0)
-        node.start()
         for writer in node.writers:
             assert writer.wait(timeout=seconds + 60) == 0
         written = node.written()

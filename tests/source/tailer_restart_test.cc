@@ -38,6 +38,26 @@ class TailerRestart : public ::testing::Test, protected TailerWorld {
   }
 };
 
+// Killed a second after it had started for the first time ever, on a busy machine, before it had
+// looked at anything: what was rotated in that second was taken for history by the next start.
+TEST_F(TailerRestart, WhatIsRotatedAfterAFirstStartThatCameToNothingIsNotHistory) {
+  mem.Append(kLog, "1\n");
+  {
+    auto opened = Positions::Open(faulty, positions_options);
+    ASSERT_TRUE(opened.has_value());
+    StandInLane nobody;
+    Tailer(options, TailerParts{faulty, nullptr, clock, **opened, nobody, losses, {}, labels_of}, clock.Now());
+  }
+  clock.Advance(1s);
+  mem.Append(kLog, "2\n");
+  Rotate(kFirst);
+  clock.Advance(1s);
+  mem.Append(kLog, "3\n");
+  AddTarget("/logs/*.log");
+  Resume();
+  EXPECT_EQ(Lines(), (Strings{"1", "2", "3"}));
+}
+
 TEST_F(TailerRestart, TheRotatedFileIsFoundByIdentity) {
   StopBehind();
   Rotate(kFirst);

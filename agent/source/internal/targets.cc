@@ -168,10 +168,6 @@ void Tailer::Impl::RecoverOrphan(Slot& slot, const std::string& path) {
   if (recovered) EraseIfEmpty(chain);
 }
 
-// Before anything can happen to a file, it stands written when this began.
-void Tailer::Impl::TargetsComplete() {
-  targets_complete_ = true;
-  if (parts_.positions.seen_until_ns() == 0) Save(now_);
-}
+void Tailer::Impl::TargetsComplete() { targets_complete_ = true; }
 
 }  // namespace agent::source
