@@ -332,5 +332,30 @@ TEST_F(TailerRaceStory, ASettledFileIsKnownThoughItsNameHasMovedOn) {
   EXPECT_EQ(Lines(), (Strings{"1", "2", "3", "4"}));
 }
 
+// The directory had been listed for another log, and the listing was used again: it did not have
+// the new name of what was rotated since. That was read behind the file that had replaced it.
+TEST_F(TailerRaceStory, AFileThatIsRotatedSinceItsDirectoryWasListedForAnother) {
+  AddTarget("/logs/*.log");
+  Start();
+  Kill();
+  clock.Advance(1s);
+  mem.Append("/logs/a.log", "a\n");
+  mem.Append("/logs/b.log", "1\n");
+  bool listed = false, rotated = false;
+  faulty.set_before([&](testing::FsCall call, const std::string& path) {
+    if (listed && !rotated && call == testing::FsCall::kStat && path == "/logs/b.log") {
+      rotated = true;
+      mem.Move(path, path + ".20240101-000001");
+      mem.Append(path, "2\n");
+    }
+    listed = listed || (call == testing::FsCall::kOpenRead && path == "/logs/a.log");
+  });
+  Start();
+  EXPECT_TRUE(rotated);
+  lane->Read(clock.Now());  // before there are events
+  Pass(15s);
+  EXPECT_EQ(Lines(), (Strings{"a", "1", "2"}));
+}
+
 }  // namespace
 }  // namespace agent::source

@@ -46,7 +46,9 @@ Result<std::vector<Tailer::Impl::Sibling>> Tailer::Impl::SiblingsOf(const std::s
     }
     siblings.clear();
     moved = false;
+    uint64_t log = 0;  // who had the name `base` when the directory was listed, for another path perhaps
     for (const platform::DirEntry& entry : listing->second) {
+      if (entry.name == base) log = entry.inode;
       if (entry.type == FileType::kDirectory || !IsRotatedName(base, entry.name)) continue;
       const std::string path = platform::Join(directory, entry.name);
       auto stat = parts_.fs.LinkStat(path);
@@ -54,6 +56,9 @@ Result<std::vector<Tailer::Impl::Sibling>> Tailer::Impl::SiblingsOf(const std::s
       moved = moved || (stat ? stat->inode != entry.inode : stat.error().code == Code::kNotFound);
       if (stat && stat->type == FileType::kRegular) siblings.push_back({entry.name, path, *stat, PackingOf(entry.name)});
     }
+    // Rotated since: its new name is not in this listing, and nothing else in it tells.
+    const auto there = parts_.fs.LinkStat(platform::Join(directory, base));
+    moved = moved || (there ? there->inode != log : log != 0 && there.error().code == Code::kNotFound);
     if (moved) listings_.erase(listing);
   }
   std::sort(siblings.begin(), siblings.end(), [&](const Sibling& a, const Sibling& b) {
