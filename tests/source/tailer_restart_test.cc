@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Rotation while the agent was down.
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include "tests/source/tailer_world.h"
@@ -290,6 +291,28 @@ TEST_F(TailerRestart, PromtailsPositionBelongsToTheFileThatWasThere) {
   AddTarget("/logs/*.log");
   Resume();
   EXPECT_EQ(Lines(), (Strings{"2", "3", "4", "5"}));
+}
+
+// Promtail reads them with strconv.ParseInt: a sign and leading zeros are part of a number.
+TEST_F(TailerRestart, PromtailsPositionsAreNumbersAsGoSpellsThem) {
+  const std::vector<std::pair<std::string, Strings>> spelled = {
+      {"+2", {"2", "3"}},      {"002", {"2", "3"}},      {"4", {"3"}}, {"-2", {"1", "2", "3"}}, {" 2", {"1", "2", "3"}},
+      {"2x", {"1", "2", "3"}}, {"0x2", {"1", "2", "3"}}, {"", {"1", "2", "3"}}};
+  std::string file = "positions:\n";
+  std::map<std::string, Strings> wanted;
+  for (const auto& [text, lines] : spelled) {
+    const std::string path = fmt::format("/logs/{}.log", wanted.size());
+    mem.Append(path, "1\n2\n3\n");
+    file += fmt::format("  {}: \"{}\"\n", path, text);
+    wanted[path] = lines;
+  }
+  clock.Advance(1s);
+  mem.Append(kPositions, file);
+  AddTarget("/logs/*.log");
+  Resume();
+  std::map<std::string, Strings> read;
+  for (const auto& line : lane->lines()) read[line.path].push_back(line.text);
+  EXPECT_EQ(read, wanted);
 }
 
 }  // namespace

@@ -8,6 +8,7 @@
 #include <optional>
 
 #include "agent/config/node.h"
+#include "agent/text/number.h"
 
 namespace agent::source {
 namespace {
@@ -364,11 +365,9 @@ void Reconcile(PositionsContent& content, std::map<std::string, std::string> map
     const auto found = map.find(file.path);
     if (found == map.end()) return content.edited;
     unclaimed.erase(file.path);
-    uint64_t offset = 0;
-    const std::string& text = found->second;
-    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), offset);
-    if (content.edited && error == std::errc() && offset != file.offset) {
-      file.offset = offset;
+    const auto offset = OffsetOf(found->second);
+    if (content.edited && offset && *offset != file.offset) {
+      file.offset = *offset;
       file.mark = {};
     }
     return false;
@@ -379,6 +378,12 @@ void Reconcile(PositionsContent& content, std::map<std::string, std::string> map
 }
 
 }  // namespace
+
+std::optional<uint64_t> OffsetOf(std::string_view text) {
+  long long number = 0;
+  if (!text::ParseInt(text, number) || number < 0) return std::nullopt;
+  return static_cast<uint64_t>(number);
+}
 
 bool IsCursorKey(std::string_view key) { return key.starts_with("cursor-") || key.starts_with("journal-"); }
 

@@ -4,6 +4,7 @@
 
 #include <functional>
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -36,6 +37,9 @@ Status RenderPositions(const PositionsToWrite& content, const std::function<Stat
 
 // kCorrupt: torn or no positions file. kConfig: written by a newer version.
 Result<PositionsContent> ParsePositions(std::string_view text, const std::string& file_name);
+
+// A position's text as Promtail takes it (strconv.ParseInt: "+8" is 8); none below zero.
+std::optional<uint64_t> OffsetOf(std::string_view text);
 
 // Keys that are not paths of files.
 bool IsCursorKey(std::string_view key);

@@ -4,9 +4,9 @@
 // beginning among archives and copies. Rotated files that appeared since the last save
 // and that nobody knows were missed, and are read too.
 #include <algorithm>
-#include <charconv>
 
 #include "agent/core/log.h"
+#include "agent/source/internal/positions_format.h"
 #include "agent/source/internal/rotated_names.h"
 #include "agent/source/internal/tailer_impl.h"
 
@@ -309,18 +309,16 @@ uint64_t Tailer::Impl::ImportedOffset(const Chain& chain, const std::shared_ptr<
   const auto found = imported_.find(chain.path);
   if (found == imported_.end()) return 0;
   if (!imported_used_.emplace(chain.slot->target->job, chain.path).second) return 0;
-  const std::string& text = found->second;
-  uint64_t number = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-  if (error != std::errc() || end != text.data() + text.size()) {
+  const auto number = OffsetOf(found->second);
+  if (!number) {
     LogWarn("a saved position is no number; the file is read from its beginning",
-            {{"path", chain.path}, {"position", text}});
+            {{"path", chain.path}, {"position", found->second}});
     return 0;
   }
-  if (chain.slot->packing == Packing::kPlain) return number <= size ? number : 0;
+  if (chain.slot->packing == Packing::kPlain) return *number <= size ? *number : 0;
   auto source = MakeUnpackingSource(chain.slot->packing, file);  // Promtail counts lines here
   if (!source) return 0;
-  const auto offset = OffsetOfLine(**source, number);
+  const auto offset = OffsetOfLine(**source, *number);
   return offset ? *offset : 0;
 }
 
