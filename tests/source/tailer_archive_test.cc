@@ -116,6 +116,28 @@ TEST_P(TailerArchive, AFileThatIsRotatedBeforeTheFirstPoll) {
   EXPECT_EQ(Lines(), (Strings{"1", "2"}));
 }
 
+// The same while the agent is down: the log's own path found the archive first, and read it again.
+TEST_P(TailerArchive, TheArchiveOfAFileWhosePositionIsSavedUnderItsRotatedName) {
+  mem.Append("/logs/app.log.1", "1\n");
+  mem.Append("/logs/app.log", "2\n");
+  clock.Advance(5s);
+  AddTarget("/logs/app.log*");
+  Start();
+  acknowledge = stored();
+  Pass(2s);
+  tailer->Save(clock.Now());
+  Kill();
+  if (!stored()) arrived.clear();
+  mem.Move("/logs/app.log.1", "/logs/app.log.2");
+  mem.Move("/logs/app.log", "/logs/app.log.1");
+  mem.Append("/logs/app.log", "3\n");
+  Compress("/logs/app.log.2");
+  acknowledge = true;
+  Start();
+  Pass(120s);
+  EXPECT_EQ(Sorted(Lines()), (Strings{"1", "2", "3"}));
+}
+
 INSTANTIATE_TEST_SUITE_P(Stories, TailerArchive, ::testing::Combine(::testing::Bool(), ::testing::Bool()));
 
 class TailerNumbers : public ::testing::Test, protected TailerWorld {

@@ -90,6 +90,31 @@ TEST_F(TailerFollow, OnlyTheDeepestExistingParentIsWatched) {
   EXPECT_EQ(tailer->watches(), 3U);  // pods, the pod, the container
 }
 
+// A folder was removed and came back with the same number while the queue of events was full. Its
+// watch had gone with the old one, and the event that said so was lost: nothing told of writes.
+TEST_F(TailerFollow, ADirectoryThatComesBackWithItsNumberWhileEventsAreLostIsWatched) {
+  mem.set_reuse_inodes(true);
+  mem.set_has_birth_times(false);
+  mem.MakeDirectories("/app");
+  mem.Append("/app/a.log", "1\n");
+  const uint64_t number = mem.InodeOf("/app");
+  AddTarget("/app/*.log");
+  Start();
+  Step();
+  mem.set_max_queued_events(1);
+  mem.Append("/app/a.log", "2\n");
+  mem.Unlink("/app/a.log");
+  mem.RemoveAll("/app");
+  mem.MakeDirectories("/app");
+  ASSERT_EQ(mem.InodeOf("/app"), number);
+  mem.Append("/app/b.log", "3\n");
+  Step();
+  mem.set_max_queued_events(16384);
+  mem.Append("/app/b.log", "4\n");
+  Step();
+  EXPECT_EQ(Lines(), (Strings{"1", "2", "3", "4"}));
+}
+
 // A folder that is removed while a file of it is still open, and comes back: nobody looked
 // for it again until the next look at everything, a minute later.
 TEST_F(TailerFollow, ADirectoryThatComesBackWhileADeletedFileOfItIsOpenIsSeen) {

@@ -186,7 +186,7 @@ class TailerModel : private ModelWriters {
 
   void Take(const StandInLane::Line& line) {
     const auto found = by_text_.find(line.text);
-    if (found == by_text_.end()) return Fail("a line was read that nobody wrote: " + line.text);
+    if (found == by_text_.end()) return Fail("a line was read that nobody wrote: " + line.text + " of " + line.path + ", file " + std::to_string(line.file->id) + ", which ends at " + std::to_string(line.end));
     const Line& known = lines_[found->second];
     // Where a disk error has hidden a file for a while, only its own lines are in order.
     const bool pod = paths_[known.path].style == Style::kKubelet;

@@ -357,5 +357,33 @@ TEST_F(TailerRaceStory, AFileThatIsRotatedSinceItsDirectoryWasListedForAnother) 
   EXPECT_EQ(Lines(), (Strings{"a", "1", "2"}));
 }
 
+// Between two looks an empty log was copied and rotated twice: one missed file is older than the one
+// that is known, one is newer. All that was missed was read first, or on its own.
+TEST_F(TailerRaceStory, MissedFilesAreReadBeforeAndBehindTheOneThatIsKnown) {
+  for (const bool begun : {false, true}) {
+    const std::string log = begun ? "/logs/b.log" : "/logs/a.log";
+    const auto rotate = [&](int oldest) {
+      for (int i = oldest; i >= 0; --i) {
+        mem.Move(log + (i == 0 ? "" : "." + std::to_string(i)), log + "." + std::to_string(i + 1));
+      }
+    };
+    targets.clear();
+    AddTarget(log);
+    mem.Append(log, begun ? "1" : "");
+    Start();
+    Step();  // perhaps half of a line is read
+    mem.Append(log + ".1", "");
+    mem.Append(log, begun ? " whole\n" : "1 whole\n");
+    rotate(1);
+    mem.Append(log, "2\n");
+    rotate(2);
+    mem.Append(log, "3\n");
+    Pass(15s);
+    EXPECT_EQ(lane->texts(), (Strings{"1 whole", "2", "3"})) << begun;
+    Kill();
+    arrived.clear();
+  }
+}
+
 }  // namespace
 }  // namespace agent::source

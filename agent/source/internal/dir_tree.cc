@@ -391,6 +391,8 @@ void DirTree::RescanNode(const std::string& path, bool force) {
   node->list_again = changed;
   node->modified_ns = stat->modified_ns;
   const std::vector<State> states = node->states;
+  // Another directory with the same number has no watch, and the event that told may be lost.
+  if (force) node->mask = 0;
   Arm(*node);
   if (!states.empty()) Expand(path, states);
   // A listing shows what rotation left; where none is needed, something may have changed.

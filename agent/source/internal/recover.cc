@@ -236,6 +236,18 @@ Result<std::optional<Tailer::Impl::Found>> Tailer::Impl::LocateByContent(const S
   if (const auto stat = parts_.fs.Stat(saved.path + ".gz")) {
     candidates->push_back({last_name + ".gz", saved.path + ".gz", *stat, Packing::kGzip});
   }
+  // A rotated name that the pattern matches, too, may have been shifted before the file was packed.
+  for (size_t at = last_name.find_first_of(".-_", 1); at != std::string::npos; at = last_name.find_first_of(".-_", at + 1)) {
+    if (!IsRotatedName(last_name.substr(0, at), last_name) || last_name.substr(0, at) == base) continue;
+    auto more = SiblingsOf(directory, last_name.substr(0, at));
+    if (!more) return Forward(more);
+    for (Sibling& sibling : *more) {
+      if (sibling.packing == Packing::kPlain) continue;
+      auto inside = LookInto(sibling);
+      if (!inside) return Forward(inside);
+      if (inside->Holds(saved.identity, saved.size)) candidates->push_back(std::move(sibling));
+    }
+  }
   for (const Sibling& sibling : *candidates) {
     if (sibling.packing == Packing::kPlain && sibling.stat.size < saved.offset) continue;
     bool of_another = false;

@@ -135,7 +135,12 @@ Result<bool> Tailer::Impl::IsArchiveOfKnown(const Chain& chain, const Sibling& s
       if (!same || *same) return same;
     }
   }
-  return std::any_of(settled_.begin(), settled_.end(), [&](const auto& entry) {
+  // Of a saved position of another path, which will look for it.
+  const bool awaited = std::any_of(unclaimed_.begin(), unclaimed_.end(), [&](const SavedPosition& saved) {
+    if (saved.job != chain.slot->target->job || saved.follows == chain.path || !of_this_log(saved.follows)) return false;
+    return archive->Holds(saved.identity, saved.size) && chain.slot->glob.Matches(saved.follows);
+  });
+  return awaited || std::any_of(settled_.begin(), settled_.end(), [&](const auto& entry) {
     const Settled& settled = *entry.second;
     return of_this_log(settled.follows) && archive->Holds(settled.identity, settled.offset);
   });
@@ -230,21 +235,34 @@ Status Tailer::Impl::AdoptSiblings(Chain& chain, const FileStat* current) {
   auto unknown = UnknownSiblings(chain, current);
   if (!unknown) return Forward(unknown);
   if (unknown->empty()) return {};
-  // They came before the current generation, and before those with newer names. If no byte of
-  // these has been read yet they begin again after them; else nobody can wait for anybody.
-  const std::string oldest = unknown->front().name;
-  std::vector<Generation*> ended;
-  const auto is_newer = [&](const Generation& generation) {
-    if (&generation == chain.current) return true;
+  // They came before the current generation, and before those with newer names. What of these has
+  // not been read yet begins again in its place; what something newer has overtaken is read on its own.
+  const std::string_view base = platform::BaseOf(chain.real_path());
+  const auto name_of = [&](const Generation& generation) -> std::string_view {
     const auto there = parts_.fs.LinkStat(generation.last_path());  // names may have been shifted unseen
-    if (!generation.located || !there || !generation.identity.SameInode(*there)) return false;
-    const std::string_view base = platform::BaseOf(chain.real_path()), name = platform::BaseOf(generation.last_path());
-    return IsRotatedName(base, name) && IsRotatedName(base, oldest) && RotatedBefore(base, oldest, name);
+    if (!generation.located || !there || !generation.identity.SameInode(*there)) return {};
+    return platform::BaseOf(generation.last_path());
   };
-  const bool over = chain.current != nullptr && chain.current->finished();
-  const bool in_order = !over && EndUnreadBehind(chain, is_newer, ended);
-  for (Sibling& sibling : *unknown) AdoptSibling(chain, std::move(sibling), !in_order);
-  BeginAgain(ended);
+  const auto is_before = [&](const Sibling& sibling, const Generation& generation) {
+    if (&generation == chain.current) return true;
+    const std::string_view name = name_of(generation);
+    return IsRotatedName(base, name) && IsRotatedName(base, sibling.name) && RotatedBefore(base, sibling.name, name);
+  };
+  std::vector<Generation*> ended;
+  const auto in_order = [&](const Sibling& sibling) {
+    if (chain.current != nullptr && chain.current->finished()) return false;
+    return EndUnreadBehind(chain, [&](const Generation& each) { return is_before(sibling, each); }, ended);
+  };
+  auto next = unknown->begin();
+  for (; next != unknown->end() && !in_order(*next); ++next) {
+    AdoptSibling(chain, std::move(*next), true);
+    BeginAgain(std::exchange(ended, {}));
+  }
+  for (auto newer = ended.rbegin(); newer != ended.rend(); ++newer) {
+    for (; next != unknown->end() && is_before(*next, **newer); ++next) AdoptSibling(chain, std::move(*next), false);
+    BeginAgain({*newer});
+  }
+  for (; next != unknown->end(); ++next) AdoptSibling(chain, std::move(*next), false);
   return {};
 }
 
