@@ -34,7 +34,7 @@ class ReplaceStage : public PerRecordStage<ReplaceStage> {
     std::string_view captured;
     std::string_view text;
   };
-  bool NextMatch(std::string_view input, Arena& arena);
+  bool NextMatch(text::Subject& subject);
   bool ReplaceGroups(std::string_view input, TemplateFields& data, Arena& arena);
   const Rendering* FindRendering(std::string_view captured) const;
   void ExtractNames(Record& record, Arena& arena);
@@ -72,9 +72,10 @@ ReplaceStage::ReplaceStage(const ReplacePlan& plan) : plan_(plan), found_(plan.r
 
 // The next match that does not overlap the one before; an empty one directly after a
 // match does not count.
-bool ReplaceStage::NextMatch(std::string_view input, Arena& arena) {
+bool ReplaceStage::NextMatch(text::Subject& subject) {
+  const std::string_view input = subject.text();
   while (search_from_ <= input.size()) {
-    if (!plan_.regex->Find(input, search_from_, found_, arena)) return false;
+    if (!plan_.regex->Find(subject, search_from_, found_)) return false;
     const auto begin = static_cast<size_t>(found_[0].data() - input.data());
     const size_t end = begin + found_[0].size();
     const bool counts = !found_[0].empty() || !any_match_ || begin != last_end_;
@@ -122,10 +123,11 @@ void ReplaceStage::ExtractNames(Record& record, Arena& arena) {
 bool ReplaceStage::One(Record& record, StageContext& context) {
   std::string_view input = record.line;
   if (plan_.source && !ToText(plan_.fields.Get(record, *plan_.source), context.arena, input)) return true;
-  if (input.data() == nullptr) input = "";
+  text::Subject subject(input, context.arena);
+  input = subject.text();
   search_from_ = last_end_ = copied_to_ = 0;
   any_match_ = false;
-  if (!NextMatch(input, context.arena)) return true;
+  if (!NextMatch(subject)) return true;
   if (!scratch_) scratch_.emplace(SeedOf(context));
   scratch_->SetNow(context.wall);
   TemplateFields data(plan_.fields, plan_.names, record, context.arena);
@@ -137,7 +139,7 @@ bool ReplaceStage::One(Record& record, StageContext& context) {
       plan_.failures->Add(1);
       return true;
     }
-  } while (NextMatch(input, context.arena));
+  } while (NextMatch(subject));
   result_.append(input.substr(copied_to_));
   const std::string_view text = context.arena.Copy(result_);
   if (plan_.source) {

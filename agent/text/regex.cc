@@ -109,18 +109,6 @@ std::string_view Replaced(std::string_view text, Arena& arena) {
   return {first, static_cast<size_t>(to - first)};
 }
 
-// Where offset `replaced` of Replaced(text) lies in `text`, or the other way round.
-size_t MapOffset(std::string_view text, size_t offset, bool to_original) {
-  size_t original = 0;
-  size_t replaced = 0;
-  while (original < text.size() && (to_original ? replaced : original) < offset) {
-    const Rune rune = DecodeRune(text.substr(original));
-    original += rune.size;
-    replaced += rune.valid ? rune.size : kReplacement.size();
-  }
-  return to_original ? original : replaced;
-}
-
 // RE2 wants its own kind of views; they are made on the stack.
 template <size_t kRoom>
 bool MatchInto(const RE2& re, std::string_view text, size_t start, std::span<std::string_view> found) {
@@ -134,6 +122,29 @@ bool MatchInto(const RE2& re, std::string_view text, size_t start, std::span<std
 }
 
 }  // namespace
+
+Subject::Subject(std::string_view text, Arena& arena)
+    : text_(text.data() == nullptr ? "" : text), valid_(text_), is_valid_(IsValidUtf8(text_)) {
+  if (!is_valid_) valid_ = Replaced(text_, arena);
+}
+
+void Subject::Advance(Place& place) const {
+  const Rune rune = DecodeRune(text_.substr(place.original));
+  place.original += rune.size;
+  place.replaced += rune.valid ? rune.size : kReplacement.size();
+}
+
+Subject::Place Subject::AtOriginal(size_t offset) const {
+  Place place = known_;
+  while (place.original < text_.size() && place.original < offset) Advance(place);
+  return place;
+}
+
+Subject::Place Subject::AtReplaced(size_t offset) const {
+  Place place = known_;
+  while (place.original < text_.size() && place.replaced < offset) Advance(place);
+  return place;
+}
 
 struct Regex::Impl {
   std::unique_ptr<RE2> re;
@@ -182,23 +193,25 @@ bool Regex::FindIn(std::string_view text, size_t start, std::span<std::string_vi
   return MatchInto<kMaxGroups>(*impl_->re, text, start, found.first(wanted));
 }
 
-bool Regex::FindInvalid(std::string_view text, size_t start, std::span<std::string_view> found,
-                        Arena& arena) const {
-  const std::string_view replaced = Replaced(text, arena);
-  if (!FindIn(replaced, MapOffset(text, start, false), found)) return false;
+bool Regex::Find(Subject& subject, size_t start, std::span<std::string_view> found) const {
+  if (subject.is_valid_) return FindIn(subject.text_, start, found);
+  subject.known_ = subject.AtOriginal(start);
+  if (!FindIn(subject.valid_, subject.known_.replaced, found)) return false;
+  // found[0] is the first of them, and no later search begins before it.
   for (std::string_view& group : found.first(std::min(found.size(), names_.size()))) {
     if (group.data() == nullptr) continue;
-    const size_t begin = MapOffset(text, static_cast<size_t>(group.data() - replaced.data()), true);
-    const size_t end =
-        MapOffset(text, static_cast<size_t>(group.data() - replaced.data()) + group.size(), true);
-    group = text.substr(begin, end - begin);
+    const auto offset = static_cast<size_t>(group.data() - subject.valid_.data());
+    const Subject::Place begin = subject.AtReplaced(offset);
+    const Subject::Place end = subject.AtReplaced(offset + group.size());
+    if (&group == found.data()) subject.known_ = begin;
+    group = subject.text_.substr(begin.original, end.original - begin.original);
   }
   return true;
 }
 
 bool Regex::Find(std::string_view text, size_t start, std::span<std::string_view> found, Arena& arena) const {
-  if (text.data() == nullptr) text = "";
-  return IsValidUtf8(text) ? FindIn(text, start, found) : FindInvalid(text, start, found, arena);
+  Subject subject(text, arena);
+  return Find(subject, start, found);
 }
 
 bool Regex::Contains(std::string_view text, Arena& arena) const { return Find(text, 0, {}, arena); }

@@ -6,8 +6,9 @@
 //     it); RE2 alone would never match such a byte.
 // Used by stages, selectors and rules. Immutable and thread-safe once compiled.
 // Cost: the scan for non-ASCII bytes on top of RE2; text with invalid UTF-8 is
-// copied into the arena. RE2 itself allocates where a pattern is not one-pass or
-// has more than four groups.
+// copied into the arena. Who walks over all matches of a text does both once, with a
+// Subject. RE2 itself allocates where a pattern is not one-pass or has more than four
+// groups.
 #pragma once
 
 #include <cstddef>
@@ -21,6 +22,28 @@
 #include "agent/core/result.h"
 
 namespace agent::text {
+
+// A text that is searched more than once, from left to right.
+class Subject {
+ public:
+  Subject(std::string_view text, Arena& arena);
+  std::string_view text() const { return text_; }
+
+ private:
+  friend class Regex;
+  struct Place {  // the same one in both
+    size_t original = 0;
+    size_t replaced = 0;
+  };
+  Place AtOriginal(size_t offset) const;
+  Place AtReplaced(size_t offset) const;
+  void Advance(Place& place) const;
+
+  std::string_view text_;
+  std::string_view valid_;  // with U+FFFD for each invalid byte
+  bool is_valid_;
+  Place known_;  // no search will begin before it
+};
 
 class Regex {
  public:
@@ -44,13 +67,13 @@ class Regex {
   // counts for ^ and \b. found[0] is the match, found[i] group i: views into `text`;
   // data() is null where a group took no part. found.size() may be less than groups()+1.
   bool Find(std::string_view text, size_t start, std::span<std::string_view> found, Arena& arena) const;
+  // The same in a text that is searched again, each time from further on.
+  bool Find(Subject& subject, size_t start, std::span<std::string_view> found) const;
 
  private:
   struct Impl;
   Regex();
   bool FindIn(std::string_view text, size_t start, std::span<std::string_view> found) const;
-  bool FindInvalid(std::string_view text, size_t start, std::span<std::string_view> found,
-                   Arena& arena) const;
 
   std::string pattern_;
   std::vector<std::string> names_;

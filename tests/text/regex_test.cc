@@ -93,5 +93,28 @@ TEST(Regex, InvalidUtf8CountsAsOneCharacterAByte) {
   EXPECT_TRUE(Make("[^a]\xc3\xa9")->Contains(text, arena));
 }
 
+// Looking at the whole text for every match took minutes for a line of half a megabyte
+// and copied it into the arena each time.
+TEST(Regex, AWalkOverAllMatchesLooksAtTheTextOnce) {
+  for (const std::string_view piece : {"\xff" "a", "\xc3\xa9" "a", "xa"}) {
+    Arena arena;
+    std::string text;
+    while (text.size() < (1u << 20)) text += piece;
+    const auto regex = Make("(a)(b)?");
+    Subject subject(text, arena);
+    std::string_view found[3];
+    size_t start = 0, count = 0;
+    while (regex->Find(subject, start, found)) {
+      ASSERT_EQ(found[0].data(), text.data() + (count + 1) * piece.size() - 1);
+      ASSERT_EQ(found[1], "a");
+      ASSERT_EQ(found[2].data(), nullptr);
+      start = static_cast<size_t>(found[0].data() - text.data()) + found[0].size();
+      ++count;
+    }
+    EXPECT_EQ(count, text.size() / piece.size());
+    EXPECT_LE(arena.bytes_reserved(), 4 * text.size());
+  }
+}
+
 }  // namespace
 }  // namespace agent::text

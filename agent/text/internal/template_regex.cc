@@ -16,14 +16,15 @@ using Groups = std::array<std::string_view, kGroups>;
 // one directly after another match left out. False from visit ends it.
 template <class Visit>
 bool ForEachMatch(Run& run, const Regex& regex, std::string_view text, Visit&& visit) {
-  if (text.data() == nullptr) text = "";
+  Subject subject(text, run.scratch().arena);
+  text = subject.text();
   Groups groups;
   size_t from = 0;
   size_t last_end = std::string_view::npos;
   while (from <= text.size()) {
     if (!run.Charge()) return false;
     groups.fill({});
-    if (!regex.Find(text, from, groups, run.scratch().arena)) break;
+    if (!regex.Find(subject, from, groups)) break;
     const auto begin = static_cast<size_t>(groups[0].data() - text.data());
     const size_t end = begin + groups[0].size();
     const bool empty_after_match = groups[0].empty() && begin == last_end;
