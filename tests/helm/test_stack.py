@@ -257,8 +257,34 @@ def test_otel(charts):
     instrumentation = charts.one("Instrumentation", "otel")["spec"]
     assert instrumentation["sampler"] == {"type": "parentbased_traceidratio", "argument": "0.01"}
     assert instrumentation["exporter"]["endpoint"] == "http://gateway-collector.ns.svc.cluster.local:4317"
-    for language in ("python", "dotnet"):
-        assert instrumentation[language]["env"][0]["value"].endswith(":4318")
+
+
+def environment(language):
+    return {one["name"]: one["value"] for one in language["env"]}
+
+
+def test_every_language_speaks_http_to_the_port_of_http(charts, tmp_path):
+    """Java's agent speaks HTTP since 2.0, Node.js gRPC: with nothing said but the endpoint, whose port
+    is gRPC's, workloads with inject-java sent no trace. Only Python and .NET had been told."""
+    wanted = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://gateway-collector.ns.svc.cluster.local:4318", "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf"}
+    spec = charts.one("Instrumentation", "otel")["spec"]
+    for language in ("java", "nodejs", "python", "dotnet", "go"):
+        assert environment(spec[language]) == wanted, language
+    values = {"instrumentation": {"languages": {
+        "java": {"env": [{"name": "OTEL_LOGS_EXPORTER", "value": "none"}], "resources": {"limits": {"memory": "64Mi"}}},
+        "nodejs": {"env": [{"name": "OTEL_EXPORTER_OTLP_PROTOCOL", "value": "grpc"}, {"name": "OTEL_EXPORTER_OTLP_ENDPOINT", "value": "http://else:4317"}]}}}}
+    spec = next(o for o in charts.with_values("otel", values, tmp_path) if o["kind"] == "Instrumentation")["spec"]
+    assert environment(spec["java"]) == {**wanted, "OTEL_LOGS_EXPORTER": "none"}
+    assert spec["java"]["resources"] == {"limits": {"memory": "64Mi"}}
+    assert environment(spec["nodejs"]) == {"OTEL_EXPORTER_OTLP_PROTOCOL": "grpc", "OTEL_EXPORTER_OTLP_ENDPOINT": "http://else:4317"}
+
+
+def test_the_collectors_monitor_gets_the_labels_that_prometheus_wants(charts):
+    """The operator makes that ServiceMonitor; beside a Prometheus that selects by a label nobody saw it."""
+    def metrics(*args):
+        return charts.one("OpenTelemetryCollector", "otel", *args)["spec"]["observability"]["metrics"]
+    assert metrics() == {"enableMetrics": True}
+    assert metrics("--set", "collector.monitorLabels.release=prometheus")["extraLabels"] == {"release": "prometheus"}
 
 
 @pytest.mark.parametrize("setting,kind", [("collector.enabled", "OpenTelemetryCollector"), ("instrumentation.enabled", "Instrumentation"),
