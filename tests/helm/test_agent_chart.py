@@ -178,7 +178,7 @@ def test_every_mount_has_its_volume(charts):
 
 def test_generated_configuration(charts):
     config = agent_config(charts.objects("agent"))
-    assert config["server"] == {"log_level": "info", "log_format": "logfmt", "http_listen_address": "0.0.0.0",
+    assert config["server"] == {"log_level": "info", "log_format": "logfmt", "http_listen_address": "",
                                 "http_listen_port": 3101}
     assert config["positions"] == {"filename": "/var/lib/sluice/positions.yaml"}
     assert config["clients"] == [{"url": "http://loki-gateway/loki/api/v1/push", "batchwait": "1s",
@@ -440,14 +440,20 @@ def test_network_policy_touches_its_own_pods_only(charts):
     assert policy["spec"]["podSelector"]["matchLabels"] == {
         "app.kubernetes.io/name": "sluice", "app.kubernetes.io/instance": "rel", "app.kubernetes.io/component": "agent"}
     ports = [p["port"] for rule in policy["spec"]["egress"] for p in rule["ports"]]
-    assert ports == [53, 53, 80]
+    assert ports == [53, 53, 80, 8080]
+    policy = charts.one("NetworkPolicy", "agent", "--set", "networkPolicy.enabled=true,openshift.scc.enabled=true")
+    assert [p["port"] for p in policy["spec"]["egress"][0]["ports"]] == [53, 53, 5353, 5353], "OpenShift's DNS pods listen there"
 
 
-@pytest.mark.parametrize("url,port", [("http://loki:3100/loki/api/v1/push", 3100), ("https://x/loki/api/v1/push", 443),
-                                      ("http://x/loki/api/v1/push", 80), ("http://[fd00::1]:3100/p", 3100)])
-def test_network_policy_follows_lokis_address(charts, url, port):
+@pytest.mark.parametrize("url,ports", [("http://loki:3100/loki/api/v1/push", [3100]), ("https://x/loki/api/v1/push", [443]),
+                                       ("http://[fd00::1]:3100/p", [3100]), ("http://logs.example.com/p", [80]), ("http://10.0.0.1/p", [80]),
+                                       ("http://loki-gateway/p", [80, 8080]), ("http://loki-gateway.logging/p", [80, 8080]),
+                                       ("http://loki-gateway.logging.svc:80/p", [80, 8080]), ("http://gw.logging.svc.cluster.local/p", [80, 8080])])
+def test_network_policy_follows_lokis_address(charts, url, ports):
+    """A policy counts the port of the pod. The default address is that of Loki's gateway, whose Service
+    has port 80 and whose pods have 8080: with the policy on, nothing could be sent."""
     policy = charts.one("NetworkPolicy", "agent", "--set", f"networkPolicy.enabled=true,loki.url={url}")
-    assert [p["port"] for p in policy["spec"]["egress"][1]["ports"]] == [port]
+    assert [p["port"] for p in policy["spec"]["egress"][1]["ports"]] == ports
 
 
 def test_network_policy_lets_the_api_through_when_it_is_used(charts):

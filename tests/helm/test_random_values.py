@@ -37,7 +37,7 @@ KNOWN = {
     "nameOverride": [None, "", "agents"], "fullnameOverride": [None, "", "promtail", "l" * 60], "namespace": [None, "", "other"],
     "loki.url": ["http://loki:3100/loki/api/v1/push", "https://loki.{{ .Release.Namespace }}.example.com/loki/api/v1/push", "http://[::1]:3100/x"],
     "tenantId": ["", "team-a", "{{ .Release.Name }}"], "externalLabels": [{}, {"cluster": "a"}], "headers": [{}, {"X-A": "b"}],
-    "listenAddress": ["0.0.0.0", "::"], "config.clients": [[], [{"url": "http://a/loki/api/v1/push"}, {"url": "https://b/{{ .Release.Name }}", "name": "b"}]],
+    "listenAddress": ["0.0.0.0", "::", ""], "config.clients": [[], [{"url": "http://a/loki/api/v1/push"}, {"url": "https://b/{{ .Release.Name }}", "name": "b"}]],
     "positions.filename": ["/var/lib/sluice/positions.yaml", "/run/promtail/positions.yaml", "/var/lib/sluice/deep/p.yaml"],
     "targetConfig": [{}, {"sync_period": "5s"}],
     "config.limits": [{}, {"max_line_size": "256KB", "max_line_size_truncate": True}, {"max_active_streams": 100}],

@@ -264,7 +264,8 @@ means that everything is read again. */}}
 
 {{/* ---- network ------------------------------------------------------- */}}
 
-{{/* Ports that the agent pushes to, from the addresses of its clients. */}}
+{{/* Ports that the agent pushes to, from the addresses of its clients. A policy is held against the
+port of the pod behind a Service: Loki's gateway has 80 in front and 8080 behind. */}}
 {{- define "sluice.lokiPorts" -}}
 {{- $ports := list -}}
 {{- $urls := list -}}
@@ -272,7 +273,10 @@ means that everything is read again. */}}
 {{- range $urls -}}
 {{- $u := urlParse . -}}
 {{- $port := regexFind ":[0-9]+$" $u.host | trimPrefix ":" -}}
-{{- $ports = append $ports (int ($port | default (ternary 443 80 (eq $u.scheme "https")))) -}}
+{{- $port = int ($port | default (ternary 443 80 (eq $u.scheme "https"))) -}}
+{{- $ports = append $ports $port -}}
+{{- $host := regexReplaceAll ":[0-9]+$" $u.host "" -}}
+{{- if and (eq $port 80) (regexMatch "^[a-z0-9-]+([.][a-z0-9-]+)?$|[.]svc([.]|$)" $host) }}{{ $ports = append $ports 8080 }}{{ end -}}
 {{- end -}}
 {{- toYaml ($ports | uniq) -}}
 {{- end }}
