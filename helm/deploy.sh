@@ -13,6 +13,8 @@
 #   --release NAME                 default: sluice-stack; agent-only: sluice
 #   --values FILE                  values, may be given several times
 #   --set KEY=VALUE                one value, may be given several times
+#   --platform-values RELEASE=FILE values for cert-manager, kube-prometheus-stack or
+#                                  opentelemetry-operator, may be given several times
 #   --with-otel                    hybrid: also cert-manager, the operator, a collector. Where
 #                                  the operator is there, a collector is made without this
 #   --no-otel                      hybrid: no collector, though the operator is there
@@ -41,7 +43,7 @@ source "$here/lib.sh"
 mode=hybrid namespace=monitoring release='' with_otel=auto cert_manager=yes
 storage_class='' ingress='' grafana_namespace='' prometheus_url='' timeout=10m
 dry_run='' yes=no preflight=yes promtail=fail
-values=() sets=()
+values=() sets=() platform_values=()
 
 while (($#)); do
   case $1 in
@@ -61,6 +63,7 @@ while (($#)); do
     --release) need_value "$1" $#; release=$2; shift ;;
     --values | -f) need_value "$1" $#; values+=("$2"); shift ;;
     --set) need_value "$1" $#; sets+=("$2"); shift ;;
+    --platform-values) need_value "$1" $#; platform_values+=("$2"); shift ;;
     --storage-class) need_value "$1" $#; storage_class=$2; shift ;;
     --grafana-namespace) need_value "$1" $#; grafana_namespace=$2; shift ;;
     --prometheus-url) need_value "$1" $#; prometheus_url=$2; shift ;;
@@ -87,6 +90,11 @@ done
 [[ $namespace =~ ^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$ ]] || usage_error "\"$namespace\" is no name for a namespace"
 [[ $timeout =~ ^([0-9]+(s|m|h))+$ ]] || usage_error "--timeout is a duration like 10m, not \"$timeout\""
 for file in "${values[@]}"; do [[ -r $file ]] || usage_error "cannot read the values file $file"; done
+for pair in "${platform_values[@]}"; do
+  [[ $pair =~ ^(cert-manager|kube-prometheus-stack|opentelemetry-operator)=. ]] ||
+    usage_error "--platform-values is RELEASE=FILE, for cert-manager, kube-prometheus-stack or opentelemetry-operator, not \"$pair\""
+  [[ -r ${pair#*=} ]] || usage_error "cannot read the values file ${pair#*=}"
+done
 if [[ $mode == full ]]; then
   [[ $with_otel != no ]] || usage_error "--no-otel is for hybrid; full has a collector"
   with_otel=yes

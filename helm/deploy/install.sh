@@ -119,6 +119,32 @@ apply_namespace() { # apply_namespace NAME LEVEL
   [[ -z $2 ]] || kc label namespace "$1" "pod-security.kubernetes.io/enforce=$2" --overwrite
 }
 
+# platform NAMESPACE RELEASE CHART [helm arguments] : our values, what the script adds, then the user's.
+platform() {
+  local pair more=()
+  for pair in "${platform_values[@]}"; do [[ $pair != "$2="* ]] || more+=(--values "${pair#*=}"); done
+  upgrade "$@" "${more[@]}" --labels "$OWNER_LABEL=$OWNER_VALUE"
+}
+
+# The objects of one kind in the rendered charts.
+objects_of() {
+  awk -v want="$1" 'function out() { if (kind == want) printf "---\n%s", text; kind = text = "" }
+    /^---/ { out(); next } /^kind: / { kind = $2 } { text = text $0 "\n" } END { out() }' "$rendered"
+}
+
+# The stack makes a StorageClass (values/eks.yaml), and the volumes of Prometheus and Grafana, which
+# come before the stack, wait for it. With Helm's marks on it the stack's release takes it over.
+make_storage_class() {
+  local class
+  for class in $(rendered_values StorageClass name); do
+    kc get storageclass "$class" >/dev/null 2>&1 && continue
+    STEP="storage class $class"
+    objects_of StorageClass | kc annotate --local -f - -o yaml \
+      "meta.helm.sh/release-name=$release" "meta.helm.sh/release-namespace=$namespace" >"$work/class.yaml"
+    kc apply --server-side --field-manager=helm -f "$work/class.yaml"
+  done
+}
+
 random_password() { od -An -N18 -tx1 /dev/urandom | tr -d ' \n'; }
 
 ca_bundle_is_there() {
@@ -178,13 +204,14 @@ deploy() {
   if [[ $install_cert_manager == yes ]]; then
     STEP="release cert-manager"
     apply_namespace cert-manager ''
-    upgrade cert-manager cert-manager "$CERT_MANAGER_CHART" --version "$CERT_MANAGER_VERSION" \
-      --labels "$OWNER_LABEL=$OWNER_VALUE" --values "$here/values/platform/cert-manager.yaml"
+    platform cert-manager cert-manager "$CERT_MANAGER_CHART" --version "$CERT_MANAGER_VERSION" \
+      --values "$here/values/platform/cert-manager.yaml"
   fi
   if [[ $install_kps == yes ]]; then
+    make_storage_class
     STEP="release kube-prometheus-stack"
-    upgrade "$namespace" kube-prometheus-stack "$KPS_CHART" --version "$KPS_VERSION" \
-      --labels "$OWNER_LABEL=$OWNER_VALUE" --values "$here/values/platform/kube-prometheus-stack.yaml" \
+    platform "$namespace" kube-prometheus-stack "$KPS_CHART" --version "$KPS_VERSION" \
+      --values "$here/values/platform/kube-prometheus-stack.yaml" \
       --set-string "prometheus.prometheusSpec.storageSpec.volumeClaimTemplate.spec.storageClassName=${storage_class:-gp3}" \
       --set-string "grafana.persistence.storageClassName=${storage_class:-gp3}"
   fi
@@ -193,15 +220,16 @@ deploy() {
     local certificate=()
     [[ $cert_manager == yes ]] || certificate=(--set admissionWebhooks.certManager.enabled=false)
     printf 'manager: {serviceMonitor: {extraLabels: %s}}\n' "$(labels "${monitor_labels[@]}")" >"$work/operator.yaml"
-    upgrade "$namespace" opentelemetry-operator "$OPERATOR_CHART" --repo "$OPERATOR_REPO" --version "$OPERATOR_VERSION" \
-      --labels "$OWNER_LABEL=$OWNER_VALUE" --values "$here/values/platform/opentelemetry-operator.yaml" --values "$work/operator.yaml" "${certificate[@]}"
+    platform "$namespace" opentelemetry-operator "$OPERATOR_CHART" --repo "$OPERATOR_REPO" --version "$OPERATOR_VERSION" \
+      --values "$here/values/platform/opentelemetry-operator.yaml" --values "$work/operator.yaml" "${certificate[@]}"
   fi
   [[ $with_otel == no ]] || gate_operator
   STEP="release $release"
   upgrade "$namespace" "$release" "$(chart)" "${args[@]}"
   if [[ $with_otel == yes ]]; then
     STEP="release sluice-otel"
-    upgrade "$namespace" sluice-otel "$here/otel"
+    printf 'collector: {monitorLabels: %s}\n' "$(labels "${monitor_labels[@]}")" >"$work/otel.yaml"
+    upgrade "$namespace" sluice-otel "$here/otel" --values "$work/otel.yaml"
   fi
   if [[ -n $promtail_release ]]; then
     STEP="remove Promtail"

@@ -71,23 +71,49 @@ can() {
   [[ $(kc auth can-i "$1" "$2" "${where[@]}" 2>/dev/null || true) == yes ]]
 }
 
-check_rights() {
-  local missing=() resource
-  for resource in daemonsets.apps configmaps services serviceaccounts; do
-    can create "$resource" "$namespace" || missing+=("$resource")
-  done
-  if [[ $mode != agent-only ]]; then
-    can create statefulsets.apps "$namespace" || missing+=(statefulsets.apps)
-  fi
-  # The collector's chart has a ClusterRole; the others only with some values.
-  if [[ $with_otel == yes ]] || grep -q '^kind: ClusterRole$' "$rendered"; then
-    can create clusterroles.rbac.authorization.k8s.io || missing+=(clusterroles)
+# What the release consists of, one "RESOURCE NAMESPACE" a line, "-" for the whole cluster. Pods are
+# those of "helm test", which runs later.
+rendered_resources() {
+  awk -v ns="$namespace" '
+    function plural(k) { k = tolower(k); if (k ~ /constraints$/) return k; if (k ~ /s$/) return k "es"; if (sub(/y$/, "ies", k)) return k; return k "s" }
+    function out() {
+      if (kind != "" && kind != "Pod") print plural(kind) (group == "" ? "" : "." group), kind ~ /^(Cluster|StorageClass|SecurityContext|PriorityClass)/ ? "-" : where
+      kind = group = ""; where = ns }
+    BEGIN { where = ns }
+    /^---/ { out() }
+    /^apiVersion: / { if ($2 ~ /\//) { group = $2; sub(/\/.*/, "", group) } }
+    /^kind: / { kind = $2 }
+    /^  namespace: / && where == ns { where = $2; gsub(/"/, "", where) }
+    END { out() }' "$rendered" | sort -u
+}
+
+# Everything that deploy.sh creates, in the form of rendered_resources.
+wanted_resources() {
+  rendered_resources
+  printf '%s\n' "secrets $namespace" # Helm keeps its releases there
+  kc get namespace "$namespace" >/dev/null 2>&1 || printf 'namespaces -\n'
+  [[ $mode == agent-only ]] || printf 'jobs.batch %s\n' "$namespace" # the marker line
+  if [[ $with_otel == yes ]]; then
+    printf '%s\n' "clusterroles.rbac.authorization.k8s.io -" "clusterrolebindings.rbac.authorization.k8s.io -"
+    printf '%s.opentelemetry.io '"$namespace"'\n' opentelemetrycollectors instrumentations
   fi
   if [[ $install_operator$install_cert_manager$install_kps == *yes* ]]; then
-    can create customresourcedefinitions.apiextensions.k8s.io || missing+=(customresourcedefinitions)
+    printf '%s -\n' customresourcedefinitions.apiextensions.k8s.io clusterroles.rbac.authorization.k8s.io \
+      clusterrolebindings.rbac.authorization.k8s.io {mutating,validating}webhookconfigurations.admissionregistration.k8s.io
   fi
+}
+
+check_rights() {
+  local missing=() resource where
+  while read -r resource where; do
+    if [[ $where == - ]]; then
+      can create "$resource" || missing+=("$resource")
+    elif ! can create "$resource" "$where"; then
+      if [[ $where == "$namespace" ]]; then missing+=("$resource"); else missing+=("$resource (in $where)"); fi
+    fi
+  done < <(wanted_resources | sort -u)
   if ((${#missing[@]})); then
-    fail "You may not create: ${missing[*]}. Ask for these rights, or use another context."
+    fail "You may not create: $(printf '%s, ' "${missing[@]}" | sed 's/, $//'). Ask for these rights, or use another context."
   else
     ok "rights"
   fi

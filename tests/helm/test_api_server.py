@@ -5,6 +5,7 @@ There are no controllers: objects are stored, no pod runs. It shows that the API
 every object (with server-side apply, as Helm 4 does), that upgrades and uninstalls
 work, and that the templates that deploy.sh hands to kubectl find what they look for.
 """
+import re
 import shutil
 import socket
 import ssl
@@ -206,6 +207,26 @@ def grafana(ns):
                     {"name": "REQ_USERNAME", "valueFrom": {"secretKeyRef": {"name": "g", "key": "u"}}}]}]}}}}
 
 
+@pytest.mark.parametrize("helm", HELMS)
+def test_a_class_that_came_before_the_stack_is_taken_over(cluster, charts, tmp_path, helm):
+    """With values/eks.yaml the stack makes the StorageClass. In mode full deploy.sh makes it before, for
+    the volumes of Prometheus; Helm must then take it for its own."""
+    name = f"early-{helm}"
+    namespace(cluster, name)
+    sets = ("--set", f"storageClass.create=true,storageClass.name={name}")
+    (tmp_path / "rendered.yaml").write_text(run(tool(helm), "template", "s", charts.paths["stack"], "-n", name, *sets).stdout)
+    for _ in range(2):
+        run("bash", "-euo", "pipefail", "-c", 'source lib.sh; source deploy/preflight.sh; source deploy/install.sh; work=$1 rendered=$1/rendered.yaml '
+            'release=s namespace=$2; make_storage_class', "x", tmp_path, name, cwd=HELM, env=cluster.environment())
+    assert cluster.kubectl("get", "storageclass", name, "-o", "jsonpath={.provisioner}") == "ebs.csi.aws.com"
+    cluster.helm(helm, "install", "s", charts.paths["stack"], "-n", name, *sets)
+    cluster.helm(helm, "upgrade", "s", charts.paths["stack"], "-n", name, *sets, "--set", "storageClass.default=true")
+    assert "is-default-class" in cluster.kubectl("get", "storageclass", name, "-o", "jsonpath={.metadata.annotations}")
+    cluster.helm(helm, "uninstall", "s", "-n", name)
+    assert name in cluster.kubectl("get", "storageclass", "-o", "name"), "volumes outlive the release, and so must their class"
+    cluster.kubectl("delete", "storageclass", name)
+
+
 def test_deploys_questions(cluster, charts):
     """The preflight of deploy.sh with the real kubectl: it finds everything, and changes nothing."""
     done = cluster.deploy("--dry-run", "--mode", "agent-only")
@@ -263,7 +284,14 @@ def test_deploys_questions(cluster, charts):
     done = cluster.deploy("--dry-run", "--keep-promtail", "--storage-class", "standard")
     assert done.returncode == 3 and 'enforces Pod Security level "baseline"' in done.stdout
     done = cluster.deploy("--dry-run", user="nobody")
-    assert done.returncode == 3 and "You may not create: daemonsets.apps" in done.stdout
+    assert done.returncode == 3
+    missing = re.search(r"FAIL  You may not create: (.*)\. Ask for these rights", done.stdout).group(1).split(", ")
+    assert {"configmaps", "daemonsets.apps", "jobs.batch", "namespaces", "secrets", "servicemonitors.monitoring.coreos.com", "statefulsets.apps"} <= set(missing)
+    for verb, resource in (("create", "configmaps,daemonsets.apps,secrets,services,serviceaccounts,statefulsets.apps,jobs.batch,"
+                                      "servicemonitors.monitoring.coreos.com,prometheusrules.monitoring.coreos.com"), ("get", "namespaces")):
+        cluster.kubectl("create", "clusterrole", f"some-{verb}", f"--verb={verb}", f"--resource={resource}")
+        cluster.kubectl("create", "clusterrolebinding", f"some-{verb}", f"--clusterrole=some-{verb}", "--user=nobody")
+    assert "OK    rights" in cluster.deploy("--dry-run", user="nobody").stdout, "what the list names is enough"
 
 
 def test_cleanups_questions(cluster, charts):

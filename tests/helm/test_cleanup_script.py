@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from test_scripts import fake, helm_steps  # noqa: F401  (a fixture)
+from fake_cluster import fake, helm_steps  # noqa: F401  (a fixture)
 
 VOLUMES = "storage-loki-0 30Gi pvc-1\nstorage-tempo-0 20Gi pvc-2\n"
 

@@ -5,7 +5,7 @@ import pytest
 
 from conftest import HELM
 from test_cleanup_script import installed
-from test_scripts import PROMTAIL, deployed, fake, helm_steps, refused  # noqa: F401  (a fixture)
+from fake_cluster import PROMTAIL, deployed, fake, helm_steps, refused  # noqa: F401  (a fixture)
 
 
 def labels(found):
