@@ -291,6 +291,35 @@ scrape_configs:
     assert all(len(found) == 3 for found in results["promtail"])
 
 
+def test_clients_without_a_name(programs, tmp_path):
+    """Nothing but their addresses tells these clients apart; each gets every line once."""
+    config = """
+server: {disable: true}
+positions: {filename: %(folder)s/positions.yaml}
+client: {url: "%(url)s", batchwait: 100ms}
+clients:
+- {url: "%(url1)s", batchwait: 100ms}
+- {url: "%(url2)s", batchwait: 100ms, tenant_id: t}
+- {name: x, url: "%(url3)s", batchwait: 100ms}
+scrape_configs:
+- job_name: all
+  static_configs: [{targets: [localhost], labels: {job: app, __path__: '%(folder)s/app.log'}}]
+"""
+    results = {}
+    for name, program in programs.items():
+        folder = tmp_path / name
+        append(folder / "app.log", "one\ntwo\n")
+        with Host(program, folder, config, sinks=4) as host:
+            for sink in range(4):
+                host.wait(2, sink)
+            results[name] = [host.lines(2, 0)]
+            for sink in host.sinks[1:]:
+                sink.stop()
+                results[name].append(sorted((e.tenant, e.line) for found in side_by_side.read_dump(sink.dump).values() for e in found))
+    assert results["agent"] == results["promtail"]
+    assert all(len(found) == 2 for found in results["promtail"])
+
+
 @pytest.mark.parametrize("limits, entries", [
     ("readline_rate_enabled: true, readline_rate: 0.0001, readline_burst: 3", 3),
     ("readline_rate_enabled: true, readline_rate: 0.0001, readline_burst: 5, readline_rate_drop: true", 5),

@@ -6,21 +6,11 @@
 #include "agent/core/log.h"
 
 namespace agent::app {
-namespace {
-
-std::vector<std::string> NamesOf(const std::vector<push::ClientOptions>& clients) {
-  std::vector<std::string> names;
-  for (const push::ClientOptions& client : clients) names.push_back(client.name);
-  return names;
-}
-
-}  // namespace
-
 Pushers::Pushers(std::vector<push::ClientOptions> clients, http::Client& http, metrics::Registry& registry,
                  DeliverySink& lanes, uint64_t jitter_seed)
     : http_(http), registry_(registry), lanes_(lanes), jitter_seed_(jitter_seed) {
   MutexLock lock(mutex_);
-  names_[0] = NamesOf(clients);
+  keys_[0] = KeysOf(clients);
   pusher_ = std::make_shared<push::Pusher>(std::move(clients), http, registry, *this, jitter_seed_);
 }
 
@@ -28,21 +18,24 @@ uint32_t Pushers::Use(std::vector<push::ClientOptions> clients) {
   uint32_t number = 0;
   {
     MutexLock lock(mutex_);
-    number = names_.rbegin()->first + 1;
-    names_[number] = NamesOf(clients);
+    number = keys_.rbegin()->first + 1;
+    keys_[number] = KeysOf(clients);
     next_ = std::move(clients);
   }
   http_.Wakeup();
   return number;
 }
 
-// Names are compared, not indexes: a list may have been reordered.
-bool Pushers::Address(PushBatch& batch, const Names& of_batch) const {
+bool Pushers::Address(PushBatch& batch) const {
   const uint32_t index = ClientRef::IndexOf(batch.client);
-  const Names& now = names_.at(current_);
-  const auto found = index < of_batch.size() ? std::find(now.begin(), now.end(), of_batch[index]) : now.end();
-  if (found == now.end()) return false;
-  batch.client = static_cast<uint32_t>(found - now.begin());
+  const uint32_t configuration = ClientRef::ConfigurationOf(batch.client);
+  const std::vector<ClientKey>& of_batch = keys_.at(configuration);
+  if (index >= of_batch.size()) return false;
+  batch.client = index;
+  if (configuration == current_) return true;
+  const std::optional<uint32_t> found = Successors(of_batch, keys_.at(current_))[index];
+  if (!found) return false;
+  batch.client = *found;
   return true;
 }
 
@@ -54,7 +47,7 @@ void Pushers::Send(std::unique_ptr<PushBatch> batch) {
       waiting_.push_back(std::move(batch));
       return;
     }
-    if (Address(*batch, names_.at(ClientRef::ConfigurationOf(batch->client)))) {
+    if (Address(*batch)) {
       pusher_->Send(std::move(batch));
       return;
     }
@@ -119,7 +112,7 @@ void Pushers::TakeOver() {
   {
     MutexLock lock(mutex_);
     const uint32_t before = current_;
-    const uint32_t number = names_.rbegin()->first;
+    const uint32_t number = keys_.rbegin()->first;
     current_ = number;
     for (auto& batch : returned_) batch->client = ClientRef::Make(before, batch->client);
     batches = std::exchange(returned_, {});
@@ -127,8 +120,8 @@ void Pushers::TakeOver() {
     waiting_.clear();
     std::vector<std::unique_ptr<PushBatch>> kept;
     for (auto& batch : batches) {
-      const Names& names = names_.at(ClientRef::ConfigurationOf(batch->client));
-      (Address(*batch, names) ? kept : gone).push_back(std::move(batch));
+      const bool addressed = Address(*batch);
+      (addressed ? kept : gone).push_back(std::move(batch));
     }
     batches = std::move(kept);
     fresh = std::make_shared<push::Pusher>(std::move(*next_), http_, registry_, *this, ++jitter_seed_);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The pusher in use, and how another one takes over when the clients of the
 // configuration change: the old one has kSwitchGrace to deliver what it has; batches that
-// come meanwhile wait; what it could not deliver goes to its client's successor (the
-// client of the same name), before them, so that no stream is reordered. Batches of a
+// come meanwhile wait; what it could not deliver goes to its client's successor
+// (successors.h), before them, so that no stream is reordered. Batches of a
 // client that is gone are given back as refused, reason "client_removed".
 //
 // A request that was in flight when the grace ended is sent again, with the same bytes.
@@ -18,6 +18,7 @@
 #include <string>
 #include <vector>
 
+#include "agent/app/internal/successors.h"
 #include "agent/core/mutex.h"
 #include "agent/http/client.h"
 #include "agent/metrics/registry.h"
@@ -56,10 +57,9 @@ class Pushers final : public PushSink, public DeliverySink {
   std::vector<push::ClientStatus> Status() const;
 
  private:
-  using Names = std::vector<std::string>;
   void TakeOver();
   // True if the batch has a client; sets its index.
-  bool Address(PushBatch& batch, const Names& of_batch) const AGENT_REQUIRES(mutex_);
+  bool Address(PushBatch& batch) const AGENT_REQUIRES(mutex_);
   static Delivery GivenBack(std::unique_ptr<PushBatch> batch, bool cancelled);
 
   http::Client& http_;
@@ -69,8 +69,8 @@ class Pushers final : public PushSink, public DeliverySink {
 
   mutable Mutex mutex_;
   std::shared_ptr<push::Pusher> pusher_ AGENT_GUARDED_BY(mutex_);
-  std::map<uint32_t, Names> names_ AGENT_GUARDED_BY(mutex_);  // by configuration
-  uint32_t current_ AGENT_GUARDED_BY(mutex_) = 0;             // that of pusher_
+  std::map<uint32_t, std::vector<ClientKey>> keys_ AGENT_GUARDED_BY(mutex_);  // by configuration
+  uint32_t current_ AGENT_GUARDED_BY(mutex_) = 0;                             // that of pusher_
   std::optional<std::vector<push::ClientOptions>> next_ AGENT_GUARDED_BY(mutex_);
   std::vector<std::unique_ptr<PushBatch>> waiting_ AGENT_GUARDED_BY(mutex_);  // sent while switching
   // -- net thread --
