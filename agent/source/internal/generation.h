@@ -59,6 +59,8 @@ struct Generation {
   bool cut = false;         // truncated, and its copy is still looked for
   bool continued = false;   // another generation goes on in the same file
   bool unpacked_only = false;  // deleted, and no archive has its bytes
+  MonoTime unsure_since{};     // deleted, and whether one has them cannot be told
+  bool given_up = false;       // sealed before that could be told
   // Set when its bytes cannot be read any further.
   bool sealed = false;
   MonoTime sealed_at{};

@@ -311,7 +311,7 @@ void Tailer::Impl::ReportLoss(Generation& generation) {
   if (!generation.sealed || generation.loss_reported) return;
   const bool noticed =
       generation.source->seal_seen() || generation.drained() || now_ - generation.sealed_at >= kSealNotice;
-  if (!noticed) return;
+  if (!noticed || (generation.given_up && !IsLost(generation))) return;
   generation.loss_reported = true;
   const uint64_t read = generation.file->read_offset.load(std::memory_order_relaxed);
   const bool packed = generation.packing != Packing::kPlain && generation.limit != UINT64_MAX;

@@ -182,7 +182,7 @@ void Tailer::Impl::BeginRecovered(Chain& chain, Recovery recovery) {
   for (; next != recovery.unknown.end(); ++next) AdoptSibling(chain, std::move(*next), false);
 }
 
-Result<std::optional<Tailer::Impl::Found>> Tailer::Impl::OpenIf(const SavedPosition& saved, const std::string& path) {
+Result<std::optional<Found>> Tailer::Impl::OpenIf(const SavedPosition& saved, const std::string& path) {
   std::optional<Found> none;
   const bool likely = path == saved.path || (PackingOf(path) == saved.packing &&
                                              MayBecome(platform::BaseOf(saved.path), platform::BaseOf(path)));
@@ -199,7 +199,7 @@ Result<std::optional<Tailer::Impl::Found>> Tailer::Impl::OpenIf(const SavedPosit
   return std::optional<Found>(Found{std::move(*file), *stat, path, saved.packing});
 }
 
-Result<std::optional<Tailer::Impl::Found>> Tailer::Impl::Locate(const SavedPosition& saved, const Chain& chain,
+Result<std::optional<Found>> Tailer::Impl::Locate(const SavedPosition& saved, const Chain& chain,
                                                                  const Recovery& recovery) {
   auto found = OpenIf(saved, saved.path);
   if (!found || *found) return found;
@@ -217,7 +217,7 @@ Result<std::optional<Tailer::Impl::Found>> Tailer::Impl::Locate(const SavedPosit
 
 // The same bytes in another file: the archive that rotation has made of it, or the copy
 // that copytruncate leaves.
-Result<std::optional<Tailer::Impl::Found>> Tailer::Impl::LocateByContent(const SavedPosition& saved,
+Result<std::optional<Found>> Tailer::Impl::LocateByContent(const SavedPosition& saved,
                                                                          const Chain& chain,
                                                                          const Recovery& recovery) {
   std::optional<Found> none;

@@ -142,7 +142,7 @@ std::vector<PositionView> Tailer::Impl::Collect() {
   generations.reserve(chains_.size());
   for (const auto& [path, chain] : chains_) {
     for (const auto& generation : chain->generations) {
-      if (generation->sealed) continue;
+      if (generation->sealed && !generation->given_up) continue;
       const uint64_t committed = generation->file->committed_offset.load(std::memory_order_relaxed);
       if (generation->continued && committed >= generation->limit) continue;
       generations.push_back(static_cast<uint32_t>(all.size()));

@@ -178,7 +178,7 @@ Status Tailer::Impl::TurnIntoArchive(const Settled& settled) {
 
 // Mostly the name says it; if names were shifted unseen, the content does. If they are being
 // shifted now, what was listed may have another name.
-Result<std::optional<Tailer::Impl::Sibling>> Tailer::Impl::ArchiveOf(const Settled& settled, bool& grown) {
+Result<std::optional<Sibling>> Tailer::Impl::ArchiveOf(const Settled& settled, bool& grown) {
   const std::string directory(platform::DirectoryOf(settled.path));
   bool moved = true;
   for (int tries = 0; moved && tries < kMostListings; ++tries) {

@@ -33,7 +33,7 @@ Result<std::optional<uint32_t>> GzipSize(platform::File& file, uint64_t packed_s
 
 // Rotated files of `base` in the directory, oldest first; of a file and its archive
 // only the file.
-Result<std::vector<Tailer::Impl::Sibling>> Tailer::Impl::SiblingsOf(const std::string& directory,
+Result<std::vector<Sibling>> Tailer::Impl::SiblingsOf(const std::string& directory,
                                                                     const std::string& base) {
   std::vector<Sibling> siblings;
   bool moved = true;
@@ -100,7 +100,7 @@ Result<bool> Tailer::Impl::IsKnown(const Chain& chain, const Sibling& sibling) {
 }
 
 // What an archive holds, as far as can be told without unpacking all of it.
-Result<Tailer::Impl::Archive> Tailer::Impl::LookInto(const Sibling& sibling) {
+Result<Archive> Tailer::Impl::LookInto(const Sibling& sibling) {
   auto opened = OpenSibling(sibling);
   if (!opened && opened.error().code != Code::kPermission) return Forward(opened);
   if (!opened) LogWarn("a rotated file may not be read, and is left out", {{"err", opened.error().what}});
@@ -114,7 +114,7 @@ Result<Tailer::Impl::Archive> Tailer::Impl::LookInto(const Sibling& sibling) {
   return Archive{true, *head, **size};
 }
 
-bool Tailer::Impl::Archive::Holds(const Identity& identity, uint64_t plain_size) const {
+bool Archive::Holds(const Identity& identity, uint64_t plain_size) const {
   return readable && identity.head == head && static_cast<uint32_t>(plain_size) == size;
 }
 
@@ -178,7 +178,7 @@ Status Tailer::Impl::CheckSettledIn(const std::string& directory) {
 }
 
 // Rotated files that nobody knows and that are not history.
-Result<std::vector<Tailer::Impl::Sibling>> Tailer::Impl::UnknownSiblings(Chain& chain, const FileStat* current) {
+Result<std::vector<Sibling>> Tailer::Impl::UnknownSiblings(Chain& chain, const FileStat* current) {
   bool moved = false;
   auto unknown = UnknownAsListed(chain, current, moved);
   for (int tries = 1; unknown && moved && tries < kMostTries; ++tries) {
@@ -189,7 +189,7 @@ Result<std::vector<Tailer::Impl::Sibling>> Tailer::Impl::UnknownSiblings(Chain& 
   return unknown;
 }
 
-Result<std::vector<Tailer::Impl::Sibling>> Tailer::Impl::UnknownAsListed(Chain& chain, const FileStat* current,
+Result<std::vector<Sibling>> Tailer::Impl::UnknownAsListed(Chain& chain, const FileStat* current,
                                                                          bool& moved) {
   const auto real = parts_.fs.RealPath(chain.path);
   const std::string path = real ? *real : chain.real_path();

@@ -22,6 +22,7 @@
 #include <vector>
 
 #include "agent/source/internal/dir_tree.h"
+#include "agent/source/internal/findings.h"
 #include "agent/source/internal/generation.h"
 #include "agent/source/tailer.h"
 
@@ -65,45 +66,6 @@ class Tailer::Impl final : public TreeListener {
   void EraseDeadSlots();
   void RecoverOrphans();
   void RecoverOrphan(Slot& slot, const std::string& path);
-
-  struct Start {
-    std::shared_ptr<platform::File> file;
-    platform::FileStat stat;
-    std::string location;
-    uint64_t offset = 0;
-    Place place = Place::kCurrent;
-    Packing packing = Packing::kPlain;
-    Fingerprint head;         // of unpacked bytes, as far as known
-    bool own_order = false;   // not after the chain's other generations
-    uint64_t lane_chain = 0;            // TailedFile::chain, if not the chain's own
-    std::shared_ptr<TailedFile> after;  // of another chain: read that first
-  };
-  struct Found {
-    std::shared_ptr<platform::File> file;
-    platform::FileStat stat;
-    std::string path;
-    Packing packing = Packing::kPlain;
-  };
-  struct Archive {
-    bool readable = false;
-    Fingerprint head;
-    uint32_t size = 0;  // unpacked, modulo 2^32
-    bool Holds(const Identity& identity, uint64_t plain_size) const;
-  };
-  struct Sibling {
-    std::string name;
-    std::string path;
-    platform::FileStat stat;
-    Packing packing = Packing::kPlain;
-    std::shared_ptr<platform::File> file = nullptr;  // of those that are to be read
-  };
-
-  struct Recovery {
-    const std::vector<SavedPosition>* saved = nullptr;  // all of the chain
-    std::vector<std::pair<SavedPosition, Found>> found;
-    std::vector<SavedPosition> gone;
-    std::vector<Sibling> unknown;
-  };
 
   // -- follow.cc --
   Chain& GetChain(Slot& slot, const std::string& path);
@@ -161,8 +123,14 @@ class Tailer::Impl final : public TreeListener {
   void Register(Generation& generation);
   void Unregister(Generation& generation);
   void InspectArchive(Generation& generation);
+  // -- pinned.cc --
   void EnforcePinnedBudget();
+  void GiveUp(Generation& generation);
   bool ReadOnInArchive(Generation& generation);
+  Result<bool> MoveIntoArchive(Generation& generation);
+  Result<std::optional<Sibling>> ArchiveOfDeleted(const Generation& generation);
+  bool IsLost(Generation& generation);
+  Status ReadOnGivenUp(Generation& generation, const Sibling& archive);
 
   // -- restarts.cc --
   Duration Ago(WallNanos when) const;

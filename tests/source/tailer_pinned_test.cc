@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: Apache-2.0
+// Past the budget of deleted bytes while the disk cannot tell whether an archive has them. What
+// was given up then, and was in an archive after all, was counted as lost, and later the whole
+// archive was read as a new file.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cerrno>
+
+#include "tests/source/tailer_world.h"
+
+namespace agent::source {
+namespace {
+
+using namespace std::chrono_literals;
+
+class TailerGivenUp : public ::testing::TestWithParam<bool>, protected TailerWorld {
+ protected:
+  static constexpr const char* kLog = "/logs/0.log";
+  static constexpr const char* kOld = "/logs/0.log.20240101-000000";
+
+  TailerGivenUp() { options.pinned_bytes = 1500; }
+
+  void Write(int lines) {
+    for (int i = 0; i < lines; ++i) {
+      written.push_back("line " + std::to_string(1000 + written.size()));  // 10 bytes with its end
+      mem.Append(kLog, written.back() + "\n");
+    }
+  }
+  // 2,000 bytes, of which 500 were read if so wished, and rotated.
+  void WriteAndRotate(bool begun) {
+    AddTarget("/logs/*.log");
+    if (begun) Write(50);
+    Start();
+    if (begun) Step();
+    Write(begun ? 150 : 200);
+    PassUnread(300ms);
+    mem.Move(kLog, kOld);
+    Write(1);
+    PassUnread(1s);
+  }
+  void Pack() {
+    mem.Append(std::string(kOld) + ".gz", Gzip(mem.Content(kOld)));
+    mem.Unlink(kOld);
+  }
+  // Loki is away, and the memory is full: the lane reads nothing.
+  void PassUnread(Duration time) {
+    const MonoTime end = clock.Now() + time;
+    while (clock.Now() < end) {
+      tailer->HandleEvents(clock.Now());
+      tailer->Tick(clock.Now());
+      clock.Advance(250ms);
+    }
+  }
+  void BreakTheDisk() {
+    faulty.FailAlways(testing::FsCall::kList, EMFILE);
+    faulty.FailAlways(testing::FsCall::kOpenRead, EMFILE);
+  }
+
+  Strings written;
+};
+
+// The kubelet was at it, or there were no descriptors for a moment.
+TEST_P(TailerGivenUp, NotBeforeTheDiskCanTell) {
+  WriteAndRotate(GetParam());
+  LogCapture quiet;
+  BreakTheDisk();
+  Pack();
+  PassUnread(3s);
+  EXPECT_EQ(tailer->pinned_bytes(), 2000U);
+  faulty.Heal();
+  PassUnread(2s);
+  EXPECT_EQ(tailer->pinned_bytes(), 0U);
+  Pass(120s);
+  EXPECT_EQ(Lines(), written);
+  EXPECT_EQ(losses.bytes(), 0U);
+}
+
+TEST_P(TailerGivenUp, WhatAnArchiveHasAfterAllIsReadOnThere) {
+  const bool killed = GetParam();
+  WriteAndRotate(true);
+  LogCapture quiet;
+  BreakTheDisk();
+  Pack();
+  PassUnread(10s);
+  EXPECT_EQ(tailer->pinned_bytes(), 0U);
+  EXPECT_EQ(losses.bytes(), 0U);  // nobody knows yet
+  if (killed) {
+    tailer->Save(clock.Now());
+    Kill();
+    faulty.Heal();
+    Start();
+  }
+  faulty.Heal();
+  PassUnread(2s);
+  Pass(120s);
+  Strings lines = Lines();
+  if (!killed) {  // the new file did not wait
+    std::sort(lines.begin(), lines.end());
+    EXPECT_EQ(Lines().back(), written[written.size() - 2]);
+  }
+  EXPECT_EQ(lines, written);
+  EXPECT_EQ(losses.bytes(), 0U);
+  Restart();
+  Pass(120s);
+  EXPECT_EQ(Lines().size(), written.size());
+}
+
+// All of it had been read when it was given up; only the answer was missing.
+TEST_P(TailerGivenUp, AnArchiveOfWhatWasReadIsKnown) {
+  const bool killed = GetParam();
+  AddTarget("/logs/*.log");
+  Write(200);
+  Start();
+  acknowledge = false;
+  Step();
+  mem.Move(kLog, kOld);
+  Write(1);
+  PassUnread(1s);
+  LogCapture quiet;
+  BreakTheDisk();
+  Pack();
+  PassUnread(10s);
+  EXPECT_EQ(tailer->pinned_bytes(), 0U);
+  faulty.Heal();
+  if (killed) {
+    tailer->Save(clock.Now());
+    Kill();
+    arrived.clear();
+    acknowledge = true;
+    Start();
+  }
+  acknowledge = true;
+  Pass(120s);
+  EXPECT_EQ(Lines(), written);
+  EXPECT_EQ(losses.bytes(), 0U);
+}
+
+TEST_P(TailerGivenUp, WhatNoArchiveHasIsCountedWhenTheDiskCanTell) {
+  WriteAndRotate(GetParam());
+  LogCapture quiet;
+  BreakTheDisk();
+  mem.Unlink(kOld);
+  PassUnread(10s);
+  EXPECT_EQ(tailer->pinned_bytes(), 0U);
+  EXPECT_EQ(losses.bytes(), 0U);
+  faulty.Heal();
+  Pass(30s);
+  EXPECT_EQ(losses.bytes(), GetParam() ? 1500U : 2000U);
+  ASSERT_EQ(losses.losses.size(), 1U);
+  EXPECT_EQ(losses.losses[0].reason, LossReason::kPinnedBudget);
+  EXPECT_EQ(Lines().size(), GetParam() ? 51U : 1U);
+}
+
+INSTANTIATE_TEST_SUITE_P(Stories, TailerGivenUp, ::testing::Bool());
+
+}  // namespace
+}  // namespace agent::source
