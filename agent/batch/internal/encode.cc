@@ -1,68 +1,57 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/batch/internal/encode.h"
 
-#include <snappy-sinksource.h>
-#include <snappy.h>
-
+#include <algorithm>
 #include <cstring>
+#include <utility>
+
+#include "agent/batch/internal/wire.h"
 
 namespace agent::batch {
-namespace {
 
-class Pieces final : public snappy::Source {
- public:
-  explicit Pieces(const std::vector<std::string_view>& pieces) : next_(pieces.data()), end_(next_ + pieces.size()) {
-    for (const std::string_view piece : pieces) left_ += piece.size();
-    SkipEmpty();
-  }
-  size_t Available() const override { return left_; }
-  const char* Peek(size_t* length) override {
-    if (next_ == end_) {
-      *length = 0;
-      return nullptr;
-    }
-    *length = next_->size() - at_;
-    return next_->data() + at_;
-  }
-  void Skip(size_t bytes) override {
-    left_ -= bytes;
-    while (bytes > 0) {
-      const size_t here = std::min(bytes, next_->size() - at_);
-      at_ += here;
-      bytes -= here;
-      SkipEmpty();
-    }
-  }
+using snappy_block::kFragment;
 
- private:
-  void SkipEmpty() {
-    while (next_ != end_ && at_ == next_->size()) {
-      ++next_;
-      at_ = 0;
-    }
-  }
-
-  const std::string_view* next_;
-  const std::string_view* end_;
-  size_t at_ = 0;  // consumed of *next_
-  size_t left_ = 0;
-};
-
-}  // namespace
+char* Compressor::Flush(char* to) {
+  return snappy_block::PutFragment(to, {scratch_->gathered, std::exchange(gathered_, 0)}, scratch_->table);
+}
 
 Bytes Compressor::Compress(const std::vector<std::string_view>& pieces) {
-  Pieces source(pieces);
-  const size_t most = snappy::MaxCompressedLength(source.Available());
+  size_t total = 0;
+  for (const std::string_view piece : pieces) total += piece.size();
+  const size_t most = snappy_block::MostOutput(total, total / kFragment + 1);
   if (most > capacity_) {
-    scratch_ = std::make_unique_for_overwrite<char[]>(most);
+    output_ = std::make_unique_for_overwrite<char[]>(most);
     capacity_ = most;
   }
-  snappy::UncheckedByteArraySink sink(scratch_.get());
+  if (scratch_ == nullptr) scratch_ = std::make_unique_for_overwrite<Scratch>();
+
+  char* to = wire::PutVarint(output_.get(), total);
+  for (std::string_view piece : pieces) {
+    while (!piece.empty()) {
+      const size_t size = std::min(piece.size(), kFragment - gathered_);
+      if (size == kFragment) {
+        to = snappy_block::PutFragment(to, piece.substr(0, size), scratch_->table);
+      } else {
+        std::memcpy(scratch_->gathered + gathered_, piece.data(), size);
+        gathered_ += size;
+        if (gathered_ == kFragment) to = Flush(to);
+      }
+      piece.remove_prefix(size);
+    }
+  }
+  to = Flush(to);
+
   Bytes out;
-  out.size = out.capacity = snappy::Compress(&source, &sink);
+  out.size = out.capacity = static_cast<size_t>(to - output_.get());
   out.data = std::make_unique_for_overwrite<char[]>(out.size);
-  std::memcpy(out.data.get(), scratch_.get(), out.size);
+  std::memcpy(out.data.get(), output_.get(), out.size);
   return out;
+}
+
+void Compressor::Release() {
+  scratch_.reset();
+  output_.reset();
+  capacity_ = 0;
 }
 
 }  // namespace agent::batch
