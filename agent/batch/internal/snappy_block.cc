@@ -8,6 +8,9 @@
 namespace agent::batch::snappy_block {
 namespace {
 
+// The first byte in memory is the lowest of a loaded word.
+static_assert(std::endian::native == std::endian::little);
+
 constexpr size_t kMinCopy = 4;
 // Everything is looked at eight bytes at a time and short literals are copied sixteen at
 // a time, so the last bytes of a fragment are always a literal.
