@@ -7,7 +7,7 @@ IMAGE ?= sluice:$(IMAGE_VERSION)
 LAUNCHER := $(if $(shell command -v ccache),-DCMAKE_CXX_COMPILER_LAUNCHER=ccache)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test release dev asan tsan tidy fuzz bench bench-quick unit e2e soak helm-test image image-test arm64 arm64-image browser-test \
+.PHONY: help demo test release dev asan tsan tidy fuzz bench bench-quick outage unit e2e soak helm-test image image-test arm64 arm64-image browser-test \
         format style install package clean
 
 help: ## this list
@@ -80,6 +80,9 @@ bench: release ## the tables of README.md and docs/PERFORMANCE.md, measured here
 	@$(PYTHON) bench/profile.py cri && $(PYTHON) bench/profile.py cri-regex && $(PYTHON) bench/flame.py cri
 	@eval "$$(scripts/build-tools.sh promtail | sed 's/^/export /')"; $(PYTHON) bench/peers.py
 	@$(PYTHON) bench/report.py README.md docs/PERFORMANCE.md docs/SIZING.md
+
+outage: release ## an hour without Loki, measured: memory, CPU, the ledger; SECONDS=n
+	@$(PYTHON) bench/outage.py --seconds=$(or $(SECONDS),3600) --save outage && $(PYTHON) bench/report.py docs/DELIVERY.md
 
 bench-quick: release ## the same, small: does it still run
 	@$(PYTHON) bench/e2e.py --quick

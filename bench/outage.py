@@ -107,20 +107,29 @@ def run(args):
             "lost_lines": lost_lines, "lost_bytes_by_lines": expected, "drain": found}
 
 
-def show(found):
+def apart(found):
+    """How far the ledger is from what the sink misses, as a share of all bytes."""
+    return abs(found["drain"]["lost"] - found["lost_bytes_by_lines"]) / found["written_bytes"]
+
+
+def rows(found):
     away, drained = found["away"], found["drain"]
-    error = abs(drained["lost"] - found["lost_bytes_by_lines"]) / found["written_bytes"]
-    rows = [["written", f"{found['written_bytes'] / 1e9:.2f} GB, {found['written_lines']:,} lines"],
+    return [["written", f"{found['pods']} pods, {found['rate']}, files of {found['rotate_size'] / 1e6:.1f} MB, {found['keep']} kept: "
+                        f"{found['written_bytes'] / 1e9:.2f} GB, {found['written_lines']:,} lines"],
             ["without Loki", f"{away['seconds']:.0f} s: {mib(away['peak'])} RSS at most, {away['cpu'] / away['seconds']:.4f} core"],
             ["pinned when Loki came back", f"{found['waiting']['pinned'] / 1e6:.0f} MB"],
-            ["drain", f"{drained['seconds']:.0f} s, {drained['cpu']:.1f} s CPU for {drained['line_bytes'] / 1e6:.0f} MB of lines, "
-                      f"{mib(drained['peak'])} RSS at most"],
+            ["drain, the pods writing on", f"{drained['seconds']:.0f} s, {drained['cpu']:.1f} s CPU for {drained['line_bytes'] / 1e6:.0f} MB "
+                                           f"of lines, {mib(drained['peak'])} RSS at most"],
             ["arrived", f"{drained['marks']:,} lines, {drained['duplicates']} twice, {drained['reordered']} out of order"],
-            ["lost by the ledger", f"{drained['lost'] / 1e9:.3f} GB"],
+            ["lost, by the ledger", f"{drained['lost'] / 1e9:.3f} GB"],
             ["written less arrived", f"{found['lost_lines']:,} lines, by their mean size {found['lost_bytes_by_lines'] / 1e9:.3f} GB "
-                                     f"({error:.3%} of all apart)"]]
-    print(harness.table(rows, ["", "measured"]))
-    return drained["duplicates"] == 0 and drained["reordered"] == 0 and error < 0.001
+                                     f"({apart(found):.3%} of all apart)"]]
+
+
+def good(found):
+    # The lost lines' mean size is that of all only as far as there are many.
+    enough = 0.001 + 2 / (found["lost_lines"] + 1) ** 0.5 if found["lost_lines"] else 0
+    return found["drain"]["duplicates"] == 0 and found["drain"]["reordered"] == 0 and apart(found) <= enough
 
 
 def main():
@@ -141,12 +150,12 @@ def main():
     args = parser.parse_args()
     args.programs = harness.Programs(args.build, args.agent)
     found = {**harness.facts(args.programs), **run(args)}
-    good = show(found)
+    print(harness.table(rows(found), ["", "measured"]))
     if args.save:
         harness.save(args.save, found)
-    if not good:
+    if not good(found):
         note("outage: lines came twice or out of order, or the ledger is wrong")
-    return 0 if good else 1
+    return 0 if good(found) else 1
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ import re
 import sys
 
 import harness
+import outage
 import scenarios
 from harness import median, mib
 
@@ -223,6 +224,14 @@ def block_readme():
         lost = lambda each: f"{each['lost']:,} of {each['written']:,} lines"
         rows.append(["lost: five kills, 4 s without Loki, rotation", lost(kills["agent"]), lost(kills["promtail"])])
     return harness.table(rows, ["", "Sluice", f"Promtail {theirs['version']}"]) + f"\n\n{origin(peers)}"
+
+
+def block_outage():
+    """Without Loki for long (docs/DELIVERY.md)."""
+    found = load("outage")
+    if not found:
+        return MISSING
+    return origin(found) + "\n" + harness.table(outage.rows(found), ["", "measured"]) + "\n"
 
 
 def render(text):
