@@ -159,8 +159,8 @@ def loki_logs():
             (LOKI, f"sum by (detected_level) (count_over_time({LINES} [$__auto]))", "{{detected_level}}")], 24, 7)),
         panel("Lines", "stat", [(LOKI, total)], 6, 4),
         panel("Bytes", "stat", [(LOKI, f"sum(bytes_over_time({SEL}[$__range]))")], 6, 4, "bytes"),
-        panel("Errors", "stat", [(LOKI,
-              f'sum(count_over_time({SEL} | detected_level=~"error|critical|fatal" [$__range])) / {total}')],
+        panel("Errors", "stat", [(LOKI,  # without any, the first half has no series at all
+              f'(sum(count_over_time({SEL} | detected_level=~"error|critical|fatal" [$__range])) or vector(0)) / {total}')],
               6, 4, "percentunit"),
         panel("stdout and stderr", "timeseries", [
             (LOKI, "sum by (stream) (rate({namespace=~\"$namespace\"}[$__auto]))", "{{stream}}")], 6, 4, "ops"),
@@ -305,7 +305,8 @@ def tracing_overview():
         panel("Requests", "timeseries", [
             (PROM, f"sum by (service) (rate({calls}[$__rate_interval]))", "{{service}}")], 12, unit="ops"),
         panel("Failed", "timeseries", [
-            (PROM, f"sum by (service) (rate({failed}[$__rate_interval])) / sum by (service) (rate({calls}[$__rate_interval]))",
+            (PROM, f"(sum by (service) (rate({failed}[$__rate_interval])) or 0 * sum by (service) (rate({calls}[$__rate_interval])))"
+                   f" / sum by (service) (rate({calls}[$__rate_interval]))",
              "{{service}}")], 12, unit="percentunit"),
         latency,
         panel("Errors in the logs of the service", "timeseries", [
@@ -333,6 +334,9 @@ def tracing_overview():
 def agent():
     sel = 'namespace=~"$agent_namespace",pod=~"$agent"'
     push = f"promtail_request_duration_seconds_count{{{sel}"
+    # Series of what went wrong are not there before it does: 0 as long as there are agents.
+    none = f"0 * count(promtail_build_info{{{sel}}})"
+    lost = f"sluice_lost_lines_total{{{sel}}}"
     return dashboard("sluice-stack-agent", "Sluice Agent", [
         PROM_DS,
         query_variable("agent_namespace", PROM, "label_values(promtail_build_info, namespace)", "Namespace"),
@@ -342,9 +346,10 @@ def agent():
             (PROM, 'sum(kube_daemonset_status_desired_number_scheduled{daemonset=~".*sluice.*"} - '
                    'kube_daemonset_status_number_ready{daemonset=~".*sluice.*"})')], 6, 4)),
         zero_is_good(panel("Lines lost in 1 h", "stat", [
-            (PROM, f"sum(increase(sluice_lost_lines_total{{{sel}}}[1h]))")], 6, 4)),
+            # A series that begins with a loss has no increase.
+            (PROM, f"sum((increase({lost}[1h]) and {lost} offset 1h) or ({lost} unless {lost} offset 1h)) or {none}")], 6, 4)),
         panel("Failed pushes", "stat", [
-            (PROM, f'100 * sum(rate({push},status_code!~"2.."}}[$__rate_interval])) / sum(rate({push}}}[$__rate_interval]))')],
+            (PROM, f'100 * (sum(rate({push},status_code!~"2.."}}[$__rate_interval])) or {none}) / (sum(rate({push}}}[$__rate_interval])) > 0)')],
             6, 4, "percent"),
         panel("Unread", "stat", [
             (PROM, f"sum(promtail_file_bytes_total{{{sel}}} - promtail_read_bytes_total{{{sel}}})")], 6, 4, "bytes"),

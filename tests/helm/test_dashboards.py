@@ -90,6 +90,28 @@ def test_queries_parse():
     assert done.returncode == 0, done.stdout
 
 
+AGENT = 'namespace="x",pod="x"'
+GOOD = [{"series": f"promtail_build_info{{{AGENT}}}", "values": "1+0x120"},
+        {"series": f'promtail_request_duration_seconds_count{{{AGENT},status_code="204",host="l"}}', "values": "0+10x120"}]
+
+
+@pytest.mark.parametrize("title,series,samples", [
+    # No agent is not the same as an agent that has nothing to complain of.
+    ("Lines lost in 1 h", [], []), ("Lines lost in 1 h", GOOD, [0]),
+    ("Lines lost in 1 h", [*GOOD, {"series": f'sluice_lost_lines_total{{{AGENT},reason="a"}}', "values": "_x100 7+0x20"}], [7]),
+    ("Lines lost in 1 h", [*GOOD, {"series": f'sluice_lost_lines_total{{{AGENT},reason="a"}}', "values": "5+0x60 8+0x60"},
+                           {"series": f'sluice_lost_lines_total{{{AGENT},reason="b"}}', "values": "_x100 2+0x20"}], [5]),
+    ("Failed pushes", [], []), ("Failed pushes", GOOD, [0]),
+    ("Failed pushes", [*GOOD, {"series": f'promtail_request_duration_seconds_count{{{AGENT},status_code="500",host="l"}}', "values": "0+30x120"}], [75])])
+def test_numbers_at_the_top_of_the_agents_dashboard(tmp_path, title, series, samples):
+    """Counters of what went wrong have no series before it does: the panels said "No data" where all was
+    well, and a loss that was its series' first sample was none."""
+    expr = next(q["query"] for q in queries(HELM / "agent/dashboards/agent.json") if q["where"].endswith(f": {title}"))
+    (tmp_path / "test.yaml").write_text(json.dumps({"evaluation_interval": "1m", "tests": [{"interval": "1m", "input_series": series, "promql_expr_test": [
+        {"expr": f"round({expr})", "eval_time": "2h", "exp_samples": [{"labels": "{}", "value": value} for value in samples]}]}]}))
+    run(tool("promtool"), "test", "rules", tmp_path / "test.yaml")
+
+
 def test_the_parser_refuses_what_is_wrong():
     done = parse([{"lang": "logql", "query": '{a="b"} | jsonn', "where": "1"}, {"lang": "promql", "query": "sum(", "where": "2"},
                   {"lang": "logql", "query": 'sum(rate({a="b"} | unwrap x [5m]))', "where": "3"}])
