@@ -6,8 +6,9 @@
 #   scripts/arm64.sh [--image] [WORKDIR]     default: build/arm64; the program: WORKDIR/agent
 #
 # --image also puts the image for arm64 together and does with it what tests/image/docker.sh
-# does: a container with a read-only root, lines that arrive. libcurl is Debian's there: to run
-# the compiler itself under QEMU, as the whole Dockerfile would, takes hours.
+# does: its size, a container with a read-only root, lines that arrive. libcurl is the
+# Dockerfile's, cross-compiled: to run the compiler itself under QEMU, as the whole
+# Dockerfile would, takes hours.
 #
 # Without link-time optimisation, which would double the time, and with warnings that are
 # no errors: g++ 12 warns of its own std::string when it inlines for this architecture.
@@ -80,6 +81,24 @@ if [[ ! -e $formats/qemu-aarch64 ]]; then
   registered=yes
 fi
 
+# libcurl with HTTP alone: the Dockerfile's own words, for the other architecture.
+configure=$(sed -n '/&& \.\/configure /,/--with-ca-bundle=/p' Dockerfile | sed 's/^ *&& //; s/\\$//' | tr '\n' ' ')
+[[ $configure == ./configure*--with-ca-bundle=* ]] || { echo "the Dockerfile's libcurl is not as expected" >&2; exit 1; }
+if [[ ! -e $root/opt/curl/lib/libcurl.so.4 ]]; then
+  # shellcheck disable=SC2016
+  chroot "$root" env CONFIGURE="$configure" DEBIAN_FRONTEND=noninteractive PKG_CONFIG_LIBDIR=/usr/lib/aarch64-linux-gnu/pkgconfig:/usr/share/pkgconfig bash -ec '
+    sources=/etc/apt/sources.list.d/debian.sources
+    if [ -e $sources ]; then sed -i "s/^Types: deb$/Types: deb deb-src/" $sources
+    else sed -n "s/^deb /deb-src /p" /etc/apt/sources.list >/etc/apt/sources.list.d/source.list; fi
+    apt-get update -qq
+    apt-get install -y -qq --no-install-recommends dpkg-dev libnghttp2-dev:arm64
+    rm -rf /curl /curl-src && mkdir /curl-src && cd /curl-src && apt-get source -qq curl && mv curl-*/ /curl && cd /curl
+    eval "$CONFIGURE --host=aarch64-linux-gnu"
+    # The name of the version that Debian gives the symbols, which the program was linked with.
+    sed -i s/CURL_OPENSSL_3/CURL_OPENSSL_4/ lib/libcurl.vers
+    make --silent -C lib -j"${JOBS:-$(nproc)}" && make --silent -C lib install' >"$work/curl.log" 2>&1 || { tail -n 20 "$work/curl.log" >&2; exit 1; }
+fi
+
 # What collect.sh asks the system, answered for arm64.
 mkdir -p "$root/shim" "$root/in"
 shim() {
@@ -104,6 +123,6 @@ cp helm/image/helper.cc "$root/src/"
 chroot "$root" aarch64-linux-gnu-g++ -std=c++20 -O2 -Wall -Wextra -o /in/sluice-helper /src/helper.cc
 cp "$work/agent" LICENSE helm/image/collect.sh "$root/in/"
 rm -rf "$root/rootfs"
-chroot "$root" env PATH=/shim:/usr/sbin:/usr/bin:/sbin:/bin /in/collect.sh /in/agent /in/sluice-helper /in/LICENSE 0.0.0-test /rootfs
+chroot "$root" env PATH=/shim:/usr/sbin:/usr/bin:/sbin:/bin LD_LIBRARY_PATH=/opt/curl/lib /in/collect.sh /in/agent /in/sluice-helper /in/LICENSE 0.0.0-test /rootfs
 tests/image/docker.sh --rootfs "$root/rootfs" --platform linux/arm64
 echo "arm64: the image runs under QEMU"

@@ -27,8 +27,10 @@ install -m 755 "$helper" "$out/usr/bin/sluice-helper"
 strip "$out/usr/bin/agent" "$out/usr/bin/sluice-helper"
 
 # Every library, and the loader, under the name that the loader looks for.
-libraries=$(ldd "$agent" "$helper" | awk '$2 == "=>" && $3 ~ /^\// { print $3 } $1 ~ /^\// && NF == 2 { print $1 }' | sort -u)
-[[ $libraries != *"not found"* ]] || die "a library is missing: $(ldd "$agent")"
+# What ldd does not find, or finds in another version, it says in so many words; the program would not start.
+loaded=$(ldd "$agent" "$helper" 2>&1) || true
+[[ $loaded != *"not found"* ]] || die "a library is missing, or not the right one: $(grep "not found" <<<"$loaded")"
+libraries=$(awk '$2 == "=>" && $3 ~ /^\// { print $3 } $1 ~ /^\// && NF == 2 { print $1 }' <<<"$loaded" | sort -u)
 while read -r library; do
   case $library in
     # A library that was built for the image goes where the loader looks.

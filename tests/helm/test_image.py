@@ -139,6 +139,25 @@ def test_wrong_use(tmp_path):
     assert done.returncode == 1 and "cannot read" in done.stderr
 
 
+@pytest.mark.parametrize("later", ["", "VERSION_2 { global: gone; local: *; };"])
+def test_a_library_that_is_not_there(tmp_path, helper, later):  # noqa: F811
+    """Gone, or there in another version: the image was put together all the same, and its program did
+    not start."""
+    (tmp_path / "map").write_text("VERSION_1 { global: gone; local: *; };")
+    (tmp_path / "lib.c").write_text("int gone(void) { return 0; }")
+    (tmp_path / "main.c").write_text("int gone(void); int main(void) { return gone(); }")
+    library = ("gcc", "-shared", "-fPIC", "-o", tmp_path / "libgone.so", tmp_path / "lib.c", f"-Wl,--version-script={tmp_path}/map")
+    run(*library)
+    run("gcc", "-o", tmp_path / "program", tmp_path / "main.c", f"-L{tmp_path}", "-lgone", f"-Wl,-rpath,{tmp_path}")
+    if later:
+        (tmp_path / "map").write_text(later)
+        run(*library)
+    else:
+        (tmp_path / "libgone.so").unlink()
+    done = run(HELM / "image/collect.sh", tmp_path / "program", helper, ROOT / "LICENSE", "1", tmp_path / "x", check=False)
+    assert done.returncode == 1 and "a library is missing, or not the right one" in done.stderr and "libgone.so" in done.stderr, done.stderr
+
+
 def test_the_dockerfile_says_what_the_chart_expects():
     text = (ROOT / "Dockerfile").read_text()
     assert "\nUSER 10001:0\n" in text and 'ENTRYPOINT ["/usr/bin/agent"]' in text
