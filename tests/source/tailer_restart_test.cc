@@ -138,6 +138,60 @@ TEST_F(TailerRestart, OlderArchivesAreHistory) {
   EXPECT_EQ(Lines(), (Strings{"1", "2"}));
 }
 
+// Kubelet packs the newest rotated file when it rotates the next time: an archive that is younger
+// than the agent, of lines that are older.
+TEST_F(TailerRestart, HistoryThatIsPackedLaterStaysHistory) {
+  for (const int when : {0, 1, 2}) {  // while the agent runs; after it was started again; in between
+    const std::string log = fmt::format("/logs/{}.log", when), old = log + ".20240101-000000";
+    targets.clear();
+    mem.Append(old, "older\nold\n");
+    clock.Advance(1s);
+    mem.Append(log, "1\n");
+    AddTarget("/logs/*.log");
+    Start();
+    Pass(2s);
+    if (when == 1) Restart();
+    if (when == 2) Stop();
+    mem.Move(log, log + ".20240102-000000");
+    Compress(old);
+    mem.Append(log, "2\n");
+    if (when == 2) Start();
+    Pass(120s);
+    Restart();
+    Pass(20s);
+    EXPECT_EQ(Lines(), (Strings{"1", "2"})) << when;
+    mem.Unlink(old + ".gz");
+    Pass(120s);
+    tailer->Save(clock.Now());
+    EXPECT_EQ(mem.Content(kPositions).find(old), std::string::npos) << "what is gone is forgotten";
+    Kill();
+    arrived.clear();
+    mem.RemoveAll("/logs");
+    mem.Unlink(kPositions);
+    mem.MakeDirectories("/logs");
+    clock.Advance(1s);
+  }
+}
+
+// Where the pattern matches rotated names they are files like any other; what is written to a
+// rotated file after the start is new.
+TEST_F(TailerRestart, HistoryIsOnlyWhatNobodyAsksForAndNobodyWritesTo) {
+  mem.Append("/logs/a.log.1", "1\n");
+  mem.Append("/logs/b.log.1", "old\n");
+  clock.Advance(1s);
+  mem.Append("/logs/a.log", "2\n");
+  mem.Append("/logs/b.log", "3\n");
+  AddTarget("/logs/a.log*");
+  AddTarget("/logs/b.log");
+  Start();
+  Pass(2s);
+  EXPECT_EQ(Lines().size(), 3U);
+  mem.Append("/logs/b.log.1", "4\n");
+  Pass(120s);
+  EXPECT_EQ(Lines().size(), 4U);
+  EXPECT_EQ(Lines().back(), "4");
+}
+
 TEST_F(TailerRestart, AnArchiveOfAStoredFileIsNotReadAgain) {
   mem.Append(kLog, "1\n");
   AddTarget("/logs/*.log");

@@ -112,6 +112,7 @@ Status Tailer::Impl::Recover(Chain& chain, const FileStat* current) {
   chain.recovered = true;
   list_changed_ = list_changed_ || !saved.empty();
   BeginRecovered(chain, std::move(recovery));
+  if (chain.slot->packing == Packing::kPlain) RememberHistory(chain, current);
   return {};
 }
 

@@ -231,6 +231,34 @@ Result<std::vector<Sibling>> Tailer::Impl::UnknownAsListed(Chain& chain, const F
   return unknown;
 }
 
+// Rotated files from before the agent's time count as settled: when one is packed some day, its
+// archive will be as young as one that was missed. Whoever has a path of its own is no such file.
+void Tailer::Impl::RememberHistory(Chain& chain, const FileStat* current) {
+  const std::string& job = chain.slot->target->job;
+  const auto has_a_path = [&](const Sibling& sibling) {
+    return std::any_of(slots_.begin(), slots_.end(), [&](const auto& entry) {
+      const Slot& slot = *entry.second;
+      return !slot.retired && slot.target->job == job && slot.glob.Matches(sibling.path);
+    });
+  };
+  const auto real = parts_.fs.RealPath(chain.path);
+  const std::string path = real ? *real : chain.path;
+  const auto siblings = SiblingsOf(std::string(platform::DirectoryOf(path)), std::string(platform::BaseOf(path)));
+  if (!siblings) return;
+  for (const Sibling& sibling : *siblings) {
+    Identity identity{sibling.stat.device, sibling.stat.inode, sibling.stat.born_ns, {}};
+    if ((current != nullptr && identity.SameInode(*current)) || (chain.resume && chain.resume->identity.SameInode(sibling.stat))) return;
+    if (sibling.stat.modified_ns >= alive_since_ns_ || sibling.packing != Packing::kPlain || sibling.stat.size == 0) continue;
+    const auto known = IsKnown(chain, sibling);
+    if (!known || *known || has_a_path(sibling)) continue;
+    const auto file = OpenSibling(sibling);
+    if (!file || *file == nullptr || !CheckHead(**file, identity.head)) continue;  // not worth waiting for
+    const auto mark = ReadMark(**file, sibling.stat.size);
+    if (!mark) continue;
+    AddSettled({job, chain.path, sibling.path, identity, Packing::kPlain, sibling.stat.size, sibling.stat.size, *mark});
+  }
+}
+
 Status Tailer::Impl::AdoptSiblings(Chain& chain, const FileStat* current) {
   auto unknown = UnknownSiblings(chain, current);
   if (!unknown) return Forward(unknown);

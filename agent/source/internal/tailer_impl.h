@@ -177,6 +177,7 @@ class Tailer::Impl final : public TreeListener {
   void AdoptSibling(Chain& chain, Sibling sibling, bool own_order);
   Result<std::vector<Sibling>> UnknownSiblings(Chain& chain, const platform::FileStat* current);
   Result<std::vector<Sibling>> UnknownAsListed(Chain& chain, const platform::FileStat* current, bool& moved);
+  void RememberHistory(Chain& chain, const platform::FileStat* current);
   Result<bool> IsCopyOfCurrent(Chain& chain, const Sibling& sibling);
   bool HasImported(const Chain& chain) const;
   Result<bool> BeginsAs(Generation& generation, platform::File& file);
