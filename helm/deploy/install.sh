@@ -15,17 +15,18 @@ labels() {
 # What was found in the cluster and the defaults of this script, as a values file: the files and
 # settings of the user come after it and win.
 found_values() {
-  local monitors rules
+  local monitors rules board
   monitors=$(labels "${monitor_labels[@]}") rules=$(labels "${rule_labels[@]}")
   printf 'storageClass: {name: "%s"}\n' "${storage_class:-gp3}"
   printf 'sluice:\n  serviceMonitor: {labels: %s}\n  prometheusRule: {labels: %s}\n' "$monitors" "$rules"
-  [[ -z $grafana_namespace ]] || printf '  dashboards: {namespace: "%s"}\n' "$grafana_namespace"
+  board="${dashboard_label:+label: \"$dashboard_label\", }${dashboard_label_value:+labelValue: \"$dashboard_label_value\"}"
+  printf '  dashboards: {%s%s}\n' "${grafana_namespace:+namespace: \"$grafana_namespace\", }" "$board"
   printf 'loki:\n  singleBinary: {persistence: {storageClass: "%s"}}\n  monitoring: {serviceMonitor: {labels: %s}}\n' "${storage_class:-gp3}" "$monitors"
   printf 'tempo:\n  persistence: {storageClassName: "%s"}\n  serviceMonitor: {additionalLabels: %s}\n' "${storage_class:-gp3}" "$monitors"
   [[ $mode != full ]] || printf '  tempo: {metricsGenerator: {storage: {remote_write: [{url: "%s/api/v1/write", send_exemplars: true}]}}}\n' \
     "${prometheus_url:-http://kube-prometheus-stack-prometheus.$namespace.svc:9090}"
   printf 'prometheusRule: {labels: %s}\n' "$rules"
-  printf 'grafana:\n  namespace: %s\n  datasources: {%s%s}\n' "${grafana_namespace:-null}" \
+  printf 'grafana:\n  namespace: %s\n  dashboards: {%s}\n  datasources: {%s%s}\n' "${grafana_namespace:-null}" "$board" \
     "${grafana_label:+label: \"$grafana_label\", }" "${grafana_label_value:+labelValue: \"$grafana_label_value\"}"
 }
 

@@ -271,12 +271,17 @@ find_prometheus() {
   say "  its ServiceMonitors need the labels: $line"
 }
 
-grafana_deployment='' grafana_label='' grafana_label_value=''
+# env_of LINE NAME : one of the variables that find_grafana's template prints.
+env_of() { tr ' ' '\n' <<<"$1" | sed -n "s/^$2=//p"; }
+
+grafana_deployment='' grafana_label='' grafana_label_value='' dashboard_label='' dashboard_label_value=''
 find_grafana() {
-  local found count watched
+  local found boards count watched
   [[ $mode == hybrid ]] || return 0
   # shellcheck disable=SC2016
-  found=$(kc get deployments --all-namespaces -o 'go-template={{range .items}}{{$m := .metadata}}{{range .spec.template.spec.containers}}{{if eq .name "grafana-sc-datasources"}}{{$m.namespace}} {{$m.name}}{{range .env}}{{if .value}} {{.name}}={{.value}}{{end}}{{end}}{{"\n"}}{{end}}{{end}}{{end}}' 2>/dev/null || true)
+  found=$(kc get deployments --all-namespaces -o 'go-template={{range .items}}{{$m := .metadata}}{{range .spec.template.spec.containers}}{{if or (eq .name "grafana-sc-datasources") (eq .name "grafana-sc-dashboard")}}{{if eq .name "grafana-sc-dashboard"}}-dashboards {{end}}{{$m.namespace}} {{$m.name}}{{range .env}}{{if .value}} {{.name}}={{.value}}{{end}}{{end}}{{"\n"}}{{end}}{{end}}{{end}}' 2>/dev/null || true)
+  boards=$(sed -n 's/^-dashboards //p' <<<"$found")
+  found=$(grep -v '^-dashboards ' <<<"$found" || true)
   [[ -z $grafana_namespace ]] || found=$(grep "^$grafana_namespace " <<<"$found" || true)
   if [[ -z $found ]]; then
     if [[ -n $grafana_namespace ]]; then
@@ -293,10 +298,16 @@ find_grafana() {
   fi
   grafana_namespace=${found%% *}
   grafana_deployment=$(cut -d' ' -f2 <<<"$found")
-  grafana_label=$(tr ' ' '\n' <<<"$found" | sed -n 's/^LABEL=//p')
-  grafana_label_value=$(tr ' ' '\n' <<<"$found" | sed -n 's/^LABEL_VALUE=//p')
-  watched=$(tr ' ' '\n' <<<"$found" | sed -n 's/^NAMESPACE=//p')
+  grafana_label=$(env_of "$found" LABEL)
+  grafana_label_value=$(env_of "$found" LABEL_VALUE)
+  watched=$(env_of "$found" NAMESPACE)
   ok "Grafana $grafana_namespace/$grafana_deployment, label ${grafana_label:-grafana_datasource}${watched:+, watches $watched}"
+  boards=$(grep "^$grafana_namespace $grafana_deployment\( \|$\)" <<<"$boards" || true)
+  if [[ -z $boards ]]; then
+    warn "Grafana $grafana_namespace/$grafana_deployment has no sidecar for dashboards (a container grafana-sc-dashboard), so none will appear. Switch on grafana.sidecar.dashboards in its chart."
+  fi
+  dashboard_label=$(env_of "$boards" LABEL)
+  dashboard_label_value=$(env_of "$boards" LABEL_VALUE)
 }
 
 # Asks Grafana in its own container, where its password already is.

@@ -11,7 +11,8 @@ MUTATING = ("apply", "create", "delete", "patch", "label", "annotate", "replace"
             "install", "upgrade", "uninstall", "rollback")
 
 PROMETHEUS = "P monitoring kube-prometheus\nM release prometheus\nR release prometheus\n"
-GRAFANA = "monitoring grafana LABEL=grafana_datasource LABEL_VALUE=1 RESOURCE=both\n"
+GRAFANA = "monitoring grafana LABEL=grafana_datasource LABEL_VALUE=1 RESOURCE=both\n" \
+    "-dashboards monitoring grafana LABEL=grafana_dashboard LABEL_VALUE=1\n"
 PROMTAIL = "logging promtail {} /run/promtail,/var/lib/docker/containers,/var/log/pods, docker.io/grafana/promtail:3.5.1,\n"
 
 

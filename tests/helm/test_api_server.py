@@ -204,7 +204,8 @@ def grafana(ns):
                 {"name": "grafana", "image": "grafana/grafana:13.2.0"},
                 {"name": "grafana-sc-datasources", "image": "sidecar:1", "env": [
                     {"name": "LABEL", "value": "their_label"}, {"name": "LABEL_VALUE", "value": "yes"},
-                    {"name": "REQ_USERNAME", "valueFrom": {"secretKeyRef": {"name": "g", "key": "u"}}}]}]}}}}
+                    {"name": "REQ_USERNAME", "valueFrom": {"secretKeyRef": {"name": "g", "key": "u"}}}]},
+                {"name": "grafana-sc-dashboard", "image": "sidecar:1", "env": [{"name": "LABEL", "value": "their_boards"}]}]}}}}
 
 
 @pytest.mark.parametrize("helm", HELMS)
@@ -276,6 +277,7 @@ def test_deploys_questions(cluster, charts):
 
     done = cluster.deploy("--dry-run=server", "--replace-promtail", "--storage-class", "standard")
     assert done.returncode == 0, done.stdout + done.stderr
+    assert "no sidecar for dashboards" not in done.stdout
     assert "release old-promtail) will be replaced; its positions are in /run/promtail" in done.stdout
     assert "uninstall release observability/old-promtail (Promtail)" in done.stdout
     assert cluster.kubectl("get", "all,configmaps", "-A", "-l", "app.kubernetes.io/instance=sluice-stack", "-o", "name") == ""

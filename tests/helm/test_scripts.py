@@ -62,11 +62,11 @@ def test_hybrid(fake):  # noqa: F811
     call = next(c for c in fake.calls() if c.startswith("helm upgrade"))
     for part in ("--wait", "--timeout 10m", "--namespace monitoring", "values/hybrid.yaml", "/found.yaml"):
         assert part in call, part
-    label = {"release": "prometheus"}
+    label, boards = {"release": "prometheus"}, {"label": "grafana_dashboard", "labelValue": "1"}
     assert fake.found() == {
         "storageClass": {"name": "gp3"}, "prometheusRule": {"labels": label},
-        "grafana": {"namespace": "monitoring", "datasources": {"label": "grafana_datasource", "labelValue": "1"}},
-        "sluice": {"serviceMonitor": {"labels": label}, "prometheusRule": {"labels": label}, "dashboards": {"namespace": "monitoring"}},
+        "grafana": {"namespace": "monitoring", "dashboards": boards, "datasources": {"label": "grafana_datasource", "labelValue": "1"}},
+        "sluice": {"serviceMonitor": {"labels": label}, "prometheusRule": {"labels": label}, "dashboards": {"namespace": "monitoring", **boards}},
         "loki": {"singleBinary": {"persistence": {"storageClass": "gp3"}}, "monitoring": {"serviceMonitor": {"labels": label}}},
         "tempo": {"persistence": {"storageClassName": "gp3"}, "serviceMonitor": {"additionalLabels": label}}}
     assert "--atomic" not in call and "--force" not in call

@@ -36,6 +36,26 @@ def test_a_prometheus_that_selects_by_expressions(fake):  # noqa: F811
     assert "WARN  Prometheus a/one selects its ServiceMonitors by expressions, which are not read here." in done.stdout
 
 
+def test_the_label_of_the_dashboards(fake):  # noqa: F811
+    """Only the label of the data sources was looked up: with another one for dashboards none appeared."""
+    fake.rule("kubectl", "get deployments *", "-dashboards other grafana LABEL=no\nmonitoring grafana LABEL=sources\n"
+              "-dashboards monitoring grafana METHOD=WATCH LABEL=boards LABEL_VALUE=yes\n")
+    done = fake.run("deploy.sh", "--dry-run")
+    assert done.returncode == 0 and "WARN" not in done.stdout, done.stdout + done.stderr
+    found = fake.found()
+    assert found["grafana"] == {"namespace": "monitoring", "dashboards": {"label": "boards", "labelValue": "yes"}, "datasources": {"label": "sources"}}
+    assert found["sluice"]["dashboards"] == {"namespace": "monitoring", "label": "boards", "labelValue": "yes"}
+
+
+def test_a_grafana_without_a_sidecar_for_dashboards(fake):  # noqa: F811
+    """Nothing was said, and nothing appeared."""
+    fake.rule("kubectl", "get deployments *", "monitoring grafana LABEL=sources\n-dashboards other grafana\n")
+    done = fake.run("deploy.sh", "--dry-run")
+    assert done.returncode == 0
+    assert "WARN  Grafana monitoring/grafana has no sidecar for dashboards (a container grafana-sc-dashboard), so none will appear." in done.stdout
+    assert fake.found()["grafana"]["dashboards"] == {}
+
+
 def test_no_ingress_means_none(fake):  # noqa: F811
     """With helm/values/eks.yaml the gateway of Loki kept its own."""
     fake.run("deploy.sh", "--dry-run", "--no-ingress", "--values", str(HELM / "values/eks.yaml"))

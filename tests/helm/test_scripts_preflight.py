@@ -183,7 +183,7 @@ def test_two_grafanas(fake):  # noqa: F811
     refused(fake, says="There are 2 Grafanas. Choose with --grafana-namespace: monitoring team-b")
     done = fake.run("deploy.sh", "--dry-run", "--grafana-namespace", "team-b")
     assert done.returncode == 0
-    assert fake.found()["grafana"] == {"namespace": "team-b", "datasources": {"label": "x"}}
+    assert fake.found()["grafana"] == {"namespace": "team-b", "dashboards": {}, "datasources": {"label": "x"}}
     assert fake.found()["sluice"]["dashboards"] == {"namespace": "team-b"}
 
 
