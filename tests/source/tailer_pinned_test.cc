@@ -154,5 +154,51 @@ TEST_P(TailerGivenUp, WhatNoArchiveHasIsCountedWhenTheDiskCanTell) {
 
 INSTANTIATE_TEST_SUITE_P(Stories, TailerGivenUp, ::testing::Bool());
 
+class TailerOutage : public ::testing::Test, protected TailerWorld {};
+
+// An hour without Loki leaves thousands of deleted files behind. All of them were looked at once a
+// second, four times after each rotation; events tell what changes.
+TEST_F(TailerOutage, OldFilesThatWaitAreLookedAtSeldom) {
+  constexpr int kFiles = 200;
+  const std::string log = "/logs/0.log";
+  AddTarget("/logs/*.log");
+  Start();
+  std::shared_ptr<testing::MemFs::Handle> writer;
+  Strings written;
+  const auto wait = [&](Duration time) {  // the lane reads nothing
+    for (const MonoTime end = clock.Now() + time; clock.Now() < end;) {
+      clock.Advance(std::max<Duration>(tailer->NextDeadline() - clock.Now(), 1ms));
+      tailer->HandleEvents(clock.Now());
+      tailer->Tick(clock.Now());
+    }
+  };
+  for (int i = 0; i < kFiles; ++i) {
+    written.push_back(std::to_string(i));
+    mem.Append(log, written.back() + "\n");
+    tailer->HandleEvents(clock.Now());
+    const std::string old = log + ".20240101-" + std::to_string(100000 + i);
+    mem.Move(log, old);
+    tailer->HandleEvents(clock.Now());
+    if (i + 1 < kFiles) mem.Unlink(old);
+    else writer = mem.OpenToAppend(old);
+  }
+  mem.Append(log, "new\n");
+  wait(30s);
+  int looks = 0;
+  faulty.set_before([&](testing::FsCall call, const std::string&) { looks += call == testing::FsCall::kFileStat ? 1 : 0; });
+  wait(60s);
+  EXPECT_LT(looks, 60 / 5 * (kFiles + 2) + 100);
+  EXPECT_GT(looks, 60 / 5 * (kFiles + 2) / 2);
+  faulty.set_before(nullptr);
+  mem.Append(writer, "late\n");  // in a file that counts as complete, and is seen at once
+  mem.Unlink(log + ".20240101-" + std::to_string(100000 + kFiles - 1));
+  wait(1s);
+  EXPECT_GT(tailer->pinned_bytes(), 0U);
+  Pass(30s);
+  written.push_back("late");
+  written.push_back("new");
+  EXPECT_EQ(Lines(), written);
+}
+
 }  // namespace
 }  // namespace agent::source

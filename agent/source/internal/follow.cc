@@ -60,6 +60,7 @@ void Tailer::Impl::Vanished(const std::string& path) {
   VisitChainsAt(path, [this](Chain& chain) { MarkDirty(chain); });
   VisitGenerationsAt(path, [this](Generation& generation) {
     SetLocation(generation, "");
+    generation.look_at = MonoTime{};
     if (generation.place != Place::kCurrent) next_linger_ = std::min(next_linger_, now_);
   });
   CheckSettledAt(path);
@@ -68,6 +69,7 @@ void Tailer::Impl::Vanished(const std::string& path) {
 void Tailer::Impl::Moved(const std::string& from, const std::string& to) {
   VisitGenerationsAt(to, [this](Generation& replaced) {
     SetLocation(replaced, "");
+    replaced.look_at = MonoTime{};
     next_linger_ = std::min(next_linger_, now_);
   });
   std::set<const Slot*> followed;
@@ -105,6 +107,12 @@ void Tailer::Impl::Modified(const std::string& path) {
   CheckSettledAt(path);
 }
 
+// Any of the files that linger may have changed.
+void Tailer::Impl::LingerNow() {
+  for (Generation* generation : lingering_) generation->look_at = MonoTime{};
+  next_linger_ = lingering_.empty() ? next_linger_ : std::min(next_linger_, now_);
+}
+
 void Tailer::Impl::DirectoryGone(const std::string& directory) {
   const std::string prefix = directory == "/" ? directory : directory + "/";
   for (auto it = chains_.lower_bound(prefix); it != chains_.end() && it->first.starts_with(prefix); ++it) {
@@ -114,7 +122,7 @@ void Tailer::Impl::DirectoryGone(const std::string& directory) {
        ++it) {
     MarkDirty(*it->second);
   }
-  next_linger_ = lingering_.empty() ? next_linger_ : std::min(next_linger_, now_);
+  LingerNow();
 }
 
 void Tailer::Impl::Overflowed() {
@@ -123,7 +131,7 @@ void Tailer::Impl::Overflowed() {
     chain->look_beside = true;
     MarkDirty(*chain);
   }
-  next_linger_ = lingering_.empty() ? next_linger_ : std::min(next_linger_, now_);
+  LingerNow();
 }
 
 // -- looking --

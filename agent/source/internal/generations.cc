@@ -12,6 +12,7 @@ namespace {
 constexpr Duration kHeadCheckEvery = std::chrono::milliseconds(250);
 constexpr Duration kQuietWhenAway = std::chrono::seconds(10);
 constexpr Duration kQuietWhenDeleted = std::chrono::seconds(1);
+constexpr Duration kOldLinger = std::chrono::seconds(5);
 constexpr Duration kKeepDeleted = std::chrono::seconds(5);
 constexpr Duration kSealNotice = std::chrono::seconds(1);
 constexpr uint64_t kScanStep = 64 * 1024;
@@ -353,7 +354,12 @@ bool Tailer::Impl::MayFinish(const Generation& generation) const {
 // One look at a generation that is on its way out.
 void Tailer::Impl::Linger(Generation& generation) {
   if (generation.relabel) generation.relabel = !TryRelabel(generation);
-  Inspect(generation, false);
+  if (now_ >= generation.look_at) {
+    Inspect(generation, false);
+    // Events tell of most changes; in an outage there are thousands of these.
+    const bool old = generation.finished() && now_ - std::max(generation.detached_at, generation.last_growth) > kQuietWhenAway;
+    generation.look_at = old ? now_ + kOldLinger : MonoTime{};
+  }
   ReportLoss(generation);
   if (!generation.finished() && MayFinish(generation)) Finish(generation);
   // Bytes after the end: the writer had not moved on after all.

@@ -81,6 +81,7 @@ void Tailer::Impl::TickHot() {
     const std::vector<Generation*> generations = directory->generations;
     const auto look = [&] {
       for (Generation* generation : generations) {
+        if (now_ < generation->look_at) continue;
         const uint64_t before = generation->size;
         Inspect(*generation, false);
         if (generation->size != before && there()) directory->last_write = now_;

@@ -72,6 +72,7 @@ class Tailer::Impl final : public TreeListener {
   template <class Visit> void VisitChainsAt(const std::string& path, Visit visit);
   template <class Visit> void VisitGenerationsAt(const std::string& path, Visit visit);
   void MarkDirty(Chain& chain);
+  void LingerNow();
   void Settle();
   void Look(Chain& chain);
   void LookNowhere(Chain& chain, const Error& error);
