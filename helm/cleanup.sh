@@ -230,6 +230,7 @@ fi
 head_line "What is left"
 say "  On every node: /var/lib/sluice, a few kilobytes. A new installation goes on where"
 say "  this one stopped. To forget that, delete the directory on the nodes."
-[[ $dry_run == yes ]] || kc get all,configmaps,secrets,persistentvolumeclaims --namespace "$namespace" -l "app.kubernetes.io/instance=$release" || true
+say "  The StorageClass, if the release made one: volumes that are kept need it."
+[[ $dry_run == yes ]] || kc get all,configmaps,secrets,persistentvolumeclaims,storageclasses --namespace "$namespace" -l "app.kubernetes.io/instance=$release" || true
 say ""
 if [[ $dry_run == yes ]]; then say "Dry run: nothing was changed."; else say "Done."; fi

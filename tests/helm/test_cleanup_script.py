@@ -33,6 +33,7 @@ def test_cleanup(fake):  # noqa: F811
     assert "storage-loki-0: 30Gi, volume pvc-1, reclaim policy Delete" in done.stdout and "They are kept" in done.stdout
     assert not [c for c in fake.mutations() if "persistentvolumeclaim" in c]
     assert "/var/lib/sluice" in done.stdout
+    assert "persistentvolumeclaims,storageclasses --namespace monitoring -l app.kubernetes.io/instance=sluice-stack" in calls[-1], "what the release made and leaves"
 
 
 def test_cleanup_names_nothing_of_others(fake):  # noqa: F811
