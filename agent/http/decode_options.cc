@@ -252,12 +252,21 @@ void DecodeAuthorization(MapReader& reader, Authorization& authorization) {
   authorization.credentials_file = std::move(file);
 }
 
+// A file may come later; a text cannot change.
+void NeedsPem(MapReader& reader, const char* key, const std::string& text) {
+  if (text.empty() || text.find("-----BEGIN ") != std::string::npos) return;
+  reader.Error(key, std::string("is no PEM text, which begins with -----BEGIN; a file's name belongs into ") + key + "_file");
+}
+
 }  // namespace
 
 void DecodeTls(MapReader& reader, TlsOptions& tls) {
   PairWithRef(reader, "ca", tls.ca, tls.ca_file);
   PairWithRef(reader, "cert", tls.cert, tls.cert_file);
   PairWithRef(reader, "key", tls.key, tls.key_file);
+  NeedsPem(reader, "ca", tls.ca);
+  NeedsPem(reader, "cert", tls.cert);
+  NeedsPem(reader, "key", tls.key);
   reader.String("server_name", tls.server_name);
   reader.Bool("insecure_skip_verify", tls.insecure_skip_verify);
   Version(reader, "min_version", tls.min_version);

@@ -160,6 +160,7 @@ Status Transfer::SetHeaders(const std::string& user_agent) {
     return std::any_of(request_.headers.begin(), request_.headers.end(),
                        [&](const Header& h) { return LowerCase(h.name) == LowerCase(name); });
   };
+  if (!given("Accept")) Append(headers_, "Accept:");  // libcurl's own says nothing
   if (request_.endpoint != nullptr) {
     Endpoint& endpoint = *request_.endpoint;
     if (Status status = SetAuthentication(headers_); !status) return status;

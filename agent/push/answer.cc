@@ -222,7 +222,6 @@ bool Deliverer::Retry(Track& track, const Outcome& outcome) {
 void Deliverer::RateLimited(Track& track, const Outcome& outcome) {
   Tenant& tenant = track.sequence.tenant;
   if (tenant.client.options.drop_rate_limited_batches) {
-    tenant.metrics.retries.Add();
     RefuseWhole(track, "rate_limited", "rate_limited", tenant.client.status.last_error);
     return;
   }

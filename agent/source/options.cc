@@ -100,6 +100,7 @@ std::vector<StaticConfig> DecodeStaticConfigs(const config::Node& node, const st
     std::vector<std::string> targets;
     if (reader.StringList("targets", targets) && !targets.empty()) config.targets = std::move(targets);
     reader.StringMap("labels", config.labels);
+    if (config.labels.contains("")) reader.Error("labels", "a label needs a name");
     reader.Finish();
     return config;
   });

@@ -50,6 +50,7 @@ TEST(HttpClient, SendsTheRequestAndGivesTheAnswer) {
   EXPECT_EQ(seen.Header("user-agent"), "sluice/test");
   EXPECT_TRUE(seen.headers.contains("x-empty"));
   EXPECT_FALSE(seen.headers.contains("expect"));
+  EXPECT_FALSE(seen.headers.contains("accept"));
   EXPECT_FALSE(seen.headers.contains("accept-encoding"));
   EXPECT_FALSE(seen.headers.contains("authorization"));
 }

@@ -38,8 +38,8 @@ basic_auth:
   password: hidden1
 tls_config:
   ca_file: /ca
-  cert: CERT
-  key: hidden2
+  cert: '-----BEGIN CERT'
+  key: '-----BEGIN hidden2'
   server_name: loki.test
   insecure_skip_verify: true
   min_version: TLS12
@@ -71,8 +71,8 @@ TEST(HttpOptions, ReadsEverything) {
   EXPECT_EQ(o.basic_auth.username, "me");
   EXPECT_EQ(o.basic_auth.password, "hidden1");
   EXPECT_EQ(o.tls.ca_file, "/ca");
-  EXPECT_EQ(o.tls.cert, "CERT");
-  EXPECT_EQ(o.tls.key, "hidden2");
+  EXPECT_EQ(o.tls.cert, "-----BEGIN CERT");
+  EXPECT_EQ(o.tls.key, "-----BEGIN hidden2");
   EXPECT_EQ(o.tls.server_name, "loki.test");
   EXPECT_TRUE(o.tls.insecure_skip_verify);
   EXPECT_EQ(o.tls.min_version, TlsVersion::k12);
@@ -148,6 +148,7 @@ TEST(HttpOptions, EachMistakeIsNamed) {
       {"tls_config: {ca: a, ca_file: b}", "both ca and ca_file"},
       {"tls_config: {min_version: TLS14}", "no TLS version"},
       {"tls_config: {min_version: TLS13, max_version: TLS12}", "lower than min_version"},
+      {"tls_config: {ca: /etc/ca.pem}", "ca: is no PEM text"},
       {"tls_config: {server: x}", "server"},
       {"proxy_url: proxy", "is no proxy"},
       {"{proxy_url: 'http://p', proxy_from_environment: true}", "leave one of the two out"},

@@ -230,6 +230,7 @@ TEST_F(Push, DropRateLimitedBatches) {
   ASSERT_TRUE(Finish());
   EXPECT_EQ(loki_.requests().size(), 1u);
   EXPECT_THAT(Refusals(), ElementsAre("rate_limited {app=\"a\"} 1/1"));
+  EXPECT_TRUE(Exposes("promtail_batch_retries_total{host=\"" + http::HostOf(loki_.PushUrl()) + "\",tenant=\"\"} 0"));
 }
 
 TEST_F(Push, AnUnexpectedRefusalIsKeptUnlessOneAsksForPromtailsWay) {

@@ -112,6 +112,7 @@ TEST(SourceOptions, SayWhatIsWrongAndWhere) {
            BadCase{"decompression: {enabled: true}", "\"\" is none of gz, z, bz2"},
            BadCase{"decompression: {enabled: true, format: zip}", "\"zip\" is none of gz, z, bz2"},
            BadCase{"static_configs: {targets: [a]}", "static_configs: expected a list"},
+           BadCase{"static_configs: [{labels: {'': a}}]", "static_configs[0].labels: a label needs a name"},
            BadCase{"file_sd_configs: [{files: [/a/b.txt]}]", "does not end in .json, .yml or .yaml"},
            BadCase{"file_sd_configs: [{files: [/a/*/b.yml]}]", "may have a * in its last part only"},
            BadCase{"file_sd_configs: [{}]", "file_sd_configs[0].files"},
