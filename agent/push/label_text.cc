@@ -135,6 +135,7 @@ bool MeansStream(const LabelMap& theirs, const LabelMap& ours) {
     if (found == theirs.end() || found->second != value) return false;
   }
   for (const auto& [name, value] : theirs) {
+    if (value.empty()) continue;
     const auto found = ours.find(name);
     const bool absent = found == ours.end() || found->second.empty();
     if (absent && !IsLokisOwn(name)) return false;

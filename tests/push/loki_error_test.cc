@@ -159,6 +159,7 @@ TEST(LabelText, MeansStream) {
   const LabelMap ours = {{"app", "a"}, {"empty", ""}};
   EXPECT_TRUE(MeansStream({{"app", "a"}}, ours));
   EXPECT_TRUE(MeansStream({{"app", "a"}, {"service_name", "a"}, {"__stream_shard__", "3"}}, ours));
+  EXPECT_TRUE(MeansStream({{"app", "a"}, {"empty", ""}}, ours));
   EXPECT_FALSE(MeansStream({{"app", "b"}}, ours));
   EXPECT_FALSE(MeansStream({{"app", "a"}, {"pod", "x"}}, ours));
   EXPECT_FALSE(MeansStream({}, ours));
