@@ -378,14 +378,17 @@ def agent():
         panel("Rotations and truncations", "timeseries", [
             (PROM, f"sum(rate(sluice_file_rotations_total{{{sel}}}[$__rate_interval]))", "rotations"),
             (PROM, f"sum(rate(sluice_file_truncations_total{{{sel}}}[$__rate_interval]))", "truncations")], 8, unit="ops"),
-        row("Streams"),
+        row("Streams and stages"),
         panel("Active streams", "timeseries", [
-            (PROM, f"sum by (pod) (sluice_streams_active{{{sel}}})", "{{pod}}")], 8),
+            (PROM, f"sum by (pod) (sluice_streams_active{{{sel}}})", "{{pod}}")], 6),
         panel("Values per label", "timeseries", [
-            (PROM, f"max by (label) (sluice_label_distinct_values{{{sel}}})", "{{label}}")], 8),
+            (PROM, f"max by (label) (sluice_label_distinct_values{{{sel}}})", "{{label}}")], 6),
         zero_is_good(panel("Labels with too many values", "timeseries", [
-            (PROM, f"max by (label) (sluice_label_demoted{{{sel}}})", "{{label}}")], 8,
+            (PROM, f"max by (label) (sluice_label_demoted{{{sel}}})", "{{label}}")], 6,
             description="1: the label is kept out of the streams, and its values are structured metadata.")),
+        panel("Lines that a stage could not work on", "timeseries", [
+            (PROM, f"sum by (stage) (rate(sluice_stage_failures_total{{{sel}}}[$__rate_interval]))", "{{stage}}")], 6, unit="ops",
+            description="They went on as they were: a json stage met a line that is no JSON, a timestamp could not be read."),
         row("Push"),
         panel("Waiting for Loki", "timeseries", [
             (PROM, f"sum by (pod) (sluice_push_waiting_bytes{{{sel}}})", "{{pod}}")], 12, unit="bytes"),
