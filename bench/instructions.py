@@ -152,7 +152,7 @@ def show_times(args, lane, names):
             found = result["jobs"][name] = lane.timed(name, args.time_size, args.runs)
             rows.append(time_row(name, found))
         except Refused as refused:
-            rows.append([name, f"no number: {refused}", "", "", "", ""])
+            rows.append([name, f"no number: {refused}"] + [""] * (len(TIME_HEAD) - 2))
     print(harness.table(rows, TIME_HEAD))
     if args.save:
         harness.save("stages", result)
@@ -160,7 +160,8 @@ def show_times(args, lane, names):
 
 
 LEAST_NS = 30
-TIME_HEAD = ["job", "CPU / floor", "the stages alone, ns per line", "their speed / the floor's", "goal", "allocations per line"]
+TIME_HEAD = ["job", "CPU / floor", "the stages alone, ns per line", "their MB per CPU-s (the floor's)", "their speed / the floor's", "goal",
+             "allocations per line"]
 
 
 def time_row(name, found):
@@ -168,13 +169,17 @@ def time_row(name, found):
     if goal:
         goal += f": {found['over_re2']:.2f}" if "over_re2" in found else ""
         goal += " ✓" if met else " ✗"
-    alone = share = ""
+    alone = share = speed = ""
     if "alone_ns" in found:
         # A difference of two times, each of some 500 ns: a small one is noise.
         seen = found["alone_ns"] >= LEAST_NS
         alone = f"{found['alone_ns']:+.0f}" if seen else f"under {LEAST_NS}"
-        share = f"{found['share_of_floor']:.2f}" if seen or goal else ""
-    return [name, f"{found['ratio']:.2f}", alone, share, goal, f"{found['allocations']:.4f}"]
+        over = "" if seen else "over "
+        nanos = max(found["alone_ns"], LEAST_NS)
+        share = f"{over}{found['ns_per_line']['floor'] / nanos:.2f}" if seen or goal else ""
+        floor = found["bytes_per_line"] / found["ns_per_line"]["floor"] * 1e3
+        speed = f"{over}{found['bytes_per_line'] / nanos * 1e3:.0f} ({floor:.0f})" if share else ""
+    return [name, f"{found['ratio']:.2f}", alone, speed, share, goal, f"{found['allocations']:.4f}"]
 
 
 def report(args, budget, found):
