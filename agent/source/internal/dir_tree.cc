@@ -81,7 +81,15 @@ void DirTree::Run() {
   while (!work_.empty()) {
     std::vector<Work> now;
     now.swap(work_);
-    for (const Work& work : now) Expand(work.path, work.states);
+    // A directory that many patterns lead to is gone through once, not once for each.
+    for (auto work = now.begin(); work != now.end();) {
+      Work& first = *work;
+      for (++work; work != now.end() && work->path == first.path; ++work) {
+        first.states.insert(first.states.end(), work->states.begin(), work->states.end());
+      }
+      std::sort(first.states.begin(), first.states.end());
+      Expand(first.path, first.states);
+    }
   }
 }
 
