@@ -211,10 +211,14 @@ deploy() {
   if [[ $install_kps == yes ]]; then
     make_storage_class
     STEP="release kube-prometheus-stack"
+    local class=() key
+    if [[ -n $storage_class ]]; then
+      for key in prometheus.prometheusSpec.storageSpec.volumeClaimTemplate.spec grafana.persistence; do
+        class+=(--set-string "$key.storageClassName=$storage_class")
+      done
+    fi
     platform "$namespace" kube-prometheus-stack "$KPS_CHART" --version "$KPS_VERSION" \
-      --values "$here/values/platform/kube-prometheus-stack.yaml" \
-      --set-string "prometheus.prometheusSpec.storageSpec.volumeClaimTemplate.spec.storageClassName=${storage_class:-gp3}" \
-      --set-string "grafana.persistence.storageClassName=${storage_class:-gp3}"
+      --values "$here/values/platform/kube-prometheus-stack.yaml" "${class[@]}"
   fi
   if [[ $install_operator == yes ]]; then
     STEP="release opentelemetry-operator"

@@ -145,8 +145,8 @@ check_storage() {
   for class in $made; do check_own_class "$class"; done
   wanted=$(rendered_values StatefulSet storageClassName)
   if [[ -z $wanted ]] && grep -q '^  volumeClaimTemplates:' "$rendered"; then check_default_class; fi
-  # Prometheus and Grafana have volumes as well.
-  if [[ $install_kps == yes ]]; then wanted=$(printf '%s\n' "$wanted" "${storage_class:-gp3}" | sort -u); fi
+  # Prometheus and Grafana have volumes as well, of the same class unless the user's values say otherwise.
+  if [[ $install_kps == yes && (-n $storage_class || " ${platform_values[*]}" != *" kube-prometheus-stack="*) ]]; then wanted=$(printf '%s\n' "$wanted" "${storage_class:-gp3}" | sort -u); fi
   for class in $wanted; do
     [[ $'\n'$made$'\n' == *$'\n'$class$'\n'* ]] || check_class "$class"
   done

@@ -150,6 +150,20 @@ def test_values_for_the_platform(fake, tmp_path):  # noqa: F811
             assert call.index("platform/kube-prometheus-stack.yaml") < call.index(str(own)) < call.index("eks-grafana.yaml"), "the user's win"
 
 
+def test_the_class_of_prometheus_volumes(fake, tmp_path):  # noqa: F811
+    """An option counts more than a file, and a file more than this script's default, which was forced."""
+    fake.rule("kubectl", "get mutatingwebhookconfiguration*", "Q0E=")
+    own = tmp_path / "own.yaml"
+    own.write_text("grafana: {persistence: {storageClassName: fast}}\n")
+    deployed(fake, "--mode", "full", "--platform-values", f"kube-prometheus-stack={own}")
+    call = next(c for c in fake.calls() if "--install kube-prometheus-stack " in c)
+    assert "storageClassName=" not in call
+    fake.rule("kubectl", "get storageclass quick -o *", "a/b")
+    assert fake.run("deploy.sh", "--yes", "--mode", "full", "--storage-class", "quick").returncode == 0
+    call = next(c for c in fake.calls() if "--install kube-prometheus-stack " in c)
+    assert "volumeClaimTemplate.spec.storageClassName=quick" in call and "grafana.persistence.storageClassName=quick" in call
+
+
 def test_full_keeps_the_password_that_is_there(fake):  # noqa: F811
     fake.rule("kubectl", "get secret grafana-admin*", "grafana-admin\n")
     fake.rule("kubectl", "get mutatingwebhookconfiguration*", "Q0E=")
