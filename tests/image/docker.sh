@@ -121,6 +121,8 @@ if [[ $whole == yes ]]; then grep -qF "(revision: $revision)" "$work/version" ||
 if docker run --rm "${safe[@]}" --entrypoint /bin/sh sluice:test -c true 2>/dev/null; then echo "the image has a shell" >&2; exit 1; fi
 docker run --rm "${safe[@]}" --entrypoint /usr/bin/sluice-helper sluice:test say "the helper runs"
 
+# With --keep those of the run before are there: its positions say that the line was read.
+rm -rf "$work/pods" "$work/state"
 mkdir -p "$work/pods/shop_web_1/nginx" "$work/state"
 printf '2026-01-02T03:04:05.000000000Z stdout F hello from the image\n' >"$work/pods/shop_web_1/nginx/0.log"
 chown -R root:root "$work/pods"
