@@ -5,8 +5,8 @@
 // deletion, restarts of the container, kills, restarts, outages, faults) runs on the memory
 // file system, some of them between two calls of the agent's. The model
 // keeps every line ever written, in which inode it is, and whether anything may excuse
-// its loss: only a truncation, or the removal of its last copy while the agent was down
-// or had not yet heard of the file. At the end everything is healed, and
+// its loss: only a truncation, the removal of its last copy while the agent was down or had
+// not yet heard of the file, or that copy's being given up past the pinned budget. At the end everything is healed, and
 //   * every line that is not excused has been stored,
 //   * no line was stored that nobody wrote,
 //   * a line was stored twice only if it was stored, but not saved, when the agent was killed,
@@ -57,6 +57,7 @@ class TailerModel : private ModelWriters {
     mem.set_reuse_inodes(seed % 4 == 0);
     inotify = seed % 7 != 0;
     if (seed / 4 % 3 == 0) options.pinned_unpacked = 0;  // read on in archives at once
+    if (seed / 12 % 4 == 0) options.pinned_bytes = 1000;
     AddPath("/var/log/pods/ns_pod_uid/app", "0.log", Style::kKubelet, "/var/log/pods/*/*/*.log");
     AddPath("/n", "app.log", Style::kNumeric, seed % 2 == 0 ? "/n/app.log*" : "/n/*.log");
     AddPath("/c", "x.log", Style::kCopy, seed % 5 == 0 ? "/c/x.log*" : "/c/x.log");
@@ -219,12 +220,24 @@ class TailerModel : private ModelWriters {
 
   // What was saved is not read again after a kill.
   void NoteSaved() {
+    NoteGivenUp();
     if (positions->saved_at() == saved_at_) return;
     saved_at_ = positions->saved_at();
     const std::vector<FileView> files = tailer->Files();
     std::erase_if(stored_, [&](const ReadLine& read) {
       return read.end <= read.file->committed_offset.load() && !BehindAHole(files, *read.file);
     });
+  }
+
+  // Of what still has a name nothing may be given up.
+  void NoteGivenUp() {
+    for (; losses_seen_ < losses.losses.size(); ++losses_seen_) {
+      const Loss& loss = losses.losses[losses_seen_];
+      if (loss.reason != LossReason::kPinnedBudget) continue;
+      for (size_t i = 0; i < inodes_.size(); ++i) {
+        if (inodes_[i].names.empty()) Excuse(i);
+      }
+    }
   }
 
   // Late lines are read on their own, and may be stored before what stands before them in
@@ -306,6 +319,7 @@ class TailerModel : private ModelWriters {
   std::vector<ReadLine> stored_;        // in this life of the agent, and not saved
   std::map<std::string, size_t> last_read_;  // path -> line, in this life
   size_t taken_ = 0;
+  size_t losses_seen_ = 0;
   uint32_t calls_left_ = 0;  // until what happens meanwhile
   MonoTime saved_at_ = kNever;
   bool outage_ = false;

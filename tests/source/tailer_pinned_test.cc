@@ -200,5 +200,40 @@ TEST_F(TailerOutage, OldFilesThatWaitAreLookedAtSeldom) {
   EXPECT_EQ(Lines(), written);
 }
 
+// They were settled between two of these looks, and closed without what had come meanwhile.
+TEST_F(TailerOutage, NothingIsClosedWithoutALastLook) {
+  constexpr int kFiles = 8;
+  const auto log = [](int i) { return "/logs/" + std::to_string(i) + ".log"; };
+  const auto wait = [&](int ticks) {
+    for (int i = 0; i < ticks; ++i) {
+      clock.Advance(500ms);
+      tailer->Tick(clock.Now());
+    }
+  };
+  AddTarget("/logs/*.log");
+  Start();
+  std::vector<std::shared_ptr<testing::MemFs::Handle>> writers;
+  for (int i = 0; i < kFiles; ++i) {  // not all are due at once
+    mem.Append(log(i), "1\n");
+    writers.push_back(mem.OpenToAppend(log(i)));
+    tailer->HandleEvents(clock.Now());
+    mem.Move(log(i), log(i) + ".1");
+    mem.Append(log(i), "2\n");
+    tailer->HandleEvents(clock.Now());
+    wait(3);
+  }
+  wait(60);
+  lane->Read(clock.Now());
+  for (int i = 0; i < kFiles; ++i) {
+    mem.Append(writers[static_cast<size_t>(i)], "late\n");
+    mem.Unlink(log(i) + ".1");
+  }
+  lane->AcknowledgeAll();
+  wait(2);  // before the events
+  Pass(10s);
+  const Strings lines = Lines();
+  EXPECT_EQ(std::count(lines.begin(), lines.end(), "late"), kFiles);
+}
+
 }  // namespace
 }  // namespace agent::source

@@ -54,6 +54,7 @@ struct Generation {
   MonoTime detached_at{};
   MonoTime last_growth{};
   MonoTime head_checked_at{};
+  MonoTime looked_at{};     // while it lingers
   MonoTime look_at{};       // while it lingers: not before, unless something tells of a change
   bool relabel = false;     // goes on under new labels from the next line end
   bool superseded = false;  // the container was restarted: the next number has bytes

@@ -354,8 +354,9 @@ bool Tailer::Impl::MayFinish(const Generation& generation) const {
 // One look at a generation that is on its way out.
 void Tailer::Impl::Linger(Generation& generation) {
   if (generation.relabel) generation.relabel = !TryRelabel(generation);
-  if (now_ >= generation.look_at) {
+  if (now_ >= generation.look_at || generation.drained()) {  // nothing is closed without a last look
     Inspect(generation, false);
+    generation.looked_at = now_;
     // Events tell of most changes; in an outage there are thousands of these.
     const bool old = generation.finished() && now_ - std::max(generation.detached_at, generation.last_growth) > kQuietWhenAway;
     generation.look_at = old ? now_ + kOldLinger : MonoTime{};
@@ -404,6 +405,7 @@ void Tailer::Impl::BeginAgain(const std::vector<Generation*>& ended) {
 bool Tailer::Impl::TryClose(Generation& generation) {
   if (!generation.drained()) return false;
   if (generation.sealed && !generation.loss_reported) return false;
+  if (!generation.sealed && generation.looked_at != now_) return false;  // drained just now
   // Without it its archive would not be known.
   if (!generation.sealed && !generation.continued && !generation.head_complete()) return false;
   Chain& chain = *generation.chain;

@@ -96,10 +96,11 @@ Status Tailer::Impl::Recover(Chain& chain, const FileStat* current) {
   std::vector<SavedPosition> saved = TakeSaved(*chain.slot, chain.path);
   Recovery recovery;
   recovery.saved = &saved;
+  std::vector<Sibling> history;
   Status status;
   for (size_t i = 0; status && i < saved.size(); ++i) status = RecoverSaved(chain, saved[i], current, recovery);
   if (status && chain.slot->packing == Packing::kPlain) {
-    auto unknown = UnknownSiblings(chain, current);
+    auto unknown = UnknownSiblings(chain, current, history);
     if (!unknown) status = Forward(unknown);
     else recovery.unknown = std::move(*unknown);
   }
@@ -112,7 +113,7 @@ Status Tailer::Impl::Recover(Chain& chain, const FileStat* current) {
   chain.recovered = true;
   list_changed_ = list_changed_ || !saved.empty();
   BeginRecovered(chain, std::move(recovery));
-  if (chain.slot->packing == Packing::kPlain) RememberHistory(chain, current);
+  RememberHistory(chain, history);
   return {};
 }
 

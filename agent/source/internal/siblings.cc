@@ -177,20 +177,22 @@ Status Tailer::Impl::CheckSettledIn(const std::string& directory) {
   return {};
 }
 
-// Rotated files that nobody knows and that are not history.
-Result<std::vector<Sibling>> Tailer::Impl::UnknownSiblings(Chain& chain, const FileStat* current) {
+// Rotated files that nobody knows and that are not history, and those that are.
+Result<std::vector<Sibling>> Tailer::Impl::UnknownSiblings(Chain& chain, const FileStat* current,
+                                                           std::vector<Sibling>& history) {
   bool moved = false;
-  auto unknown = UnknownAsListed(chain, current, moved);
+  auto unknown = UnknownAsListed(chain, current, history, moved);
   for (int tries = 1; unknown && moved && tries < kMostTries; ++tries) {
     listings_.clear();
     moved = false;
-    unknown = UnknownAsListed(chain, current, moved);
+    history.clear();
+    unknown = UnknownAsListed(chain, current, history, moved);
   }
   return unknown;
 }
 
 Result<std::vector<Sibling>> Tailer::Impl::UnknownAsListed(Chain& chain, const FileStat* current,
-                                                                         bool& moved) {
+                                                           std::vector<Sibling>& history, bool& moved) {
   const auto real = parts_.fs.RealPath(chain.path);
   const std::string path = real ? *real : chain.real_path();
   auto siblings = SiblingsOf(std::string(platform::DirectoryOf(path)), std::string(platform::BaseOf(path)));
@@ -203,6 +205,10 @@ Result<std::vector<Sibling>> Tailer::Impl::UnknownAsListed(Chain& chain, const F
     // the next look.
     if (current != nullptr && sibling.stat.inode == current->inode && sibling.stat.device == current->device) break;
     if (chain.resume && chain.resume->identity.SameInode(sibling.stat)) break;
+    if (sibling.stat.modified_ns < alive_since_ns_ && sibling.packing == Packing::kPlain && sibling.stat.size > 0) {
+      history.push_back(std::move(sibling));
+      continue;
+    }
     if (sibling.stat.modified_ns < alive_since_ns_ || sibling.packing == Packing::kBzip2) continue;
     // An archive that was made since is of a file that Promtail had left behind.
     if (imported && sibling.packing != Packing::kPlain) continue;
@@ -233,7 +239,7 @@ Result<std::vector<Sibling>> Tailer::Impl::UnknownAsListed(Chain& chain, const F
 
 // Rotated files from before the agent's time count as settled: when one is packed some day, its
 // archive will be as young as one that was missed. Whoever has a path of its own is no such file.
-void Tailer::Impl::RememberHistory(Chain& chain, const FileStat* current) {
+void Tailer::Impl::RememberHistory(Chain& chain, const std::vector<Sibling>& history) {
   const std::string& job = chain.slot->target->job;
   const auto has_a_path = [&](const Sibling& sibling) {
     return std::any_of(slots_.begin(), slots_.end(), [&](const auto& entry) {
@@ -241,16 +247,10 @@ void Tailer::Impl::RememberHistory(Chain& chain, const FileStat* current) {
       return !slot.retired && slot.target->job == job && slot.glob.Matches(sibling.path);
     });
   };
-  const auto real = parts_.fs.RealPath(chain.path);
-  const std::string path = real ? *real : chain.path;
-  const auto siblings = SiblingsOf(std::string(platform::DirectoryOf(path)), std::string(platform::BaseOf(path)));
-  if (!siblings) return;
-  for (const Sibling& sibling : *siblings) {
-    Identity identity{sibling.stat.device, sibling.stat.inode, sibling.stat.born_ns, {}};
-    if ((current != nullptr && identity.SameInode(*current)) || (chain.resume && chain.resume->identity.SameInode(sibling.stat))) return;
-    if (sibling.stat.modified_ns >= alive_since_ns_ || sibling.packing != Packing::kPlain || sibling.stat.size == 0) continue;
+  for (const Sibling& sibling : history) {
     const auto known = IsKnown(chain, sibling);
     if (!known || *known || has_a_path(sibling)) continue;
+    Identity identity{sibling.stat.device, sibling.stat.inode, sibling.stat.born_ns, {}};
     const auto file = OpenSibling(sibling);
     if (!file || *file == nullptr || !CheckHead(**file, identity.head)) continue;  // not worth waiting for
     const auto mark = ReadMark(**file, sibling.stat.size);
@@ -260,7 +260,8 @@ void Tailer::Impl::RememberHistory(Chain& chain, const FileStat* current) {
 }
 
 Status Tailer::Impl::AdoptSiblings(Chain& chain, const FileStat* current) {
-  auto unknown = UnknownSiblings(chain, current);
+  std::vector<Sibling> history;  // known since the first look
+  auto unknown = UnknownSiblings(chain, current, history);
   if (!unknown) return Forward(unknown);
   if (unknown->empty()) return {};
   // They came before the current generation, and before those with newer names. What of these has

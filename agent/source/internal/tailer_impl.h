@@ -176,9 +176,11 @@ class Tailer::Impl final : public TreeListener {
   void ContinueSaved(Chain& chain, const SavedPosition& saved, Found found);
   Status AdoptSiblings(Chain& chain, const platform::FileStat* current);
   void AdoptSibling(Chain& chain, Sibling sibling, bool own_order);
-  Result<std::vector<Sibling>> UnknownSiblings(Chain& chain, const platform::FileStat* current);
-  Result<std::vector<Sibling>> UnknownAsListed(Chain& chain, const platform::FileStat* current, bool& moved);
-  void RememberHistory(Chain& chain, const platform::FileStat* current);
+  Result<std::vector<Sibling>> UnknownSiblings(Chain& chain, const platform::FileStat* current,
+                                               std::vector<Sibling>& history);
+  Result<std::vector<Sibling>> UnknownAsListed(Chain& chain, const platform::FileStat* current,
+                                               std::vector<Sibling>& history, bool& moved);
+  void RememberHistory(Chain& chain, const std::vector<Sibling>& history);
   Result<bool> IsCopyOfCurrent(Chain& chain, const Sibling& sibling);
   bool HasImported(const Chain& chain) const;
   Result<bool> BeginsAs(Generation& generation, platform::File& file);
