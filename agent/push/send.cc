@@ -2,6 +2,7 @@
 // The sending half of Deliverer: which part of what goes out when.
 #include <algorithm>
 #include <cctype>
+#include <map>
 #include <utility>
 
 #include "agent/core/check.h"
@@ -33,12 +34,15 @@ bool SameName(std::string_view a, std::string_view b) {
 Deliverer::Deliverer(std::vector<ClientOptions> options, http::Client& http, metrics::Registry& registry,
                      DeliverySink& deliveries, uint64_t jitter_seed)
     : http_(http), registry_(registry), deliveries_(deliveries), jitter_(jitter_seed) {
+  std::map<std::string, size_t> shown_before;
   for (ClientOptions& one : options) {
     auto client = std::make_unique<Client>();
     client->host = http::HostOf(one.url);
     client->endpoint = http::MakeEndpoint(one.http);
     client->headers = MakeHeaders(one);
-    const std::string shown = one.name.empty() ? client->host : one.name;
+    // Two clients of one host (two tenants, say) must not share gauges.
+    std::string shown = one.name.empty() ? client->host : one.name;
+    if (const size_t nth = ++shown_before[shown]; nth > 1) shown += "#" + std::to_string(nth);
     client->metrics = std::make_unique<ClientMetrics>(registry, client->host, shown);
     client->status.name = shown;
     client->status.url = http::MaskUrl(one.url);

@@ -411,5 +411,21 @@ TEST_F(Push, AClientsPasswordIsNeverShown) {
   EXPECT_EQ(loki_.requests()[0].Header("authorization"), "Basic dXNlcjpoaWRkZW4=");
 }
 
+// Two tenants of one Loki, each a client without a name: their gauges were one.
+TEST_F(Push, ClientsOfOneHostHaveMetricsOfTheirOwn) {
+  ClientOptions other = options_;
+  options_.name.clear();
+  other.name.clear();
+  other.tenant_id = "b";
+  Start({options_, other});
+  loki_.Script({Answer(503, "")});
+  Send({Stream("a", {"x"})}, {.tenant = "b", .client = 1});
+  Crank();
+  const std::string host = http::HostOf(loki_.PushUrl());
+  EXPECT_TRUE(Exposes("sluice_push_waiting_batches{client=\"" + host + "\"} 0"));
+  EXPECT_TRUE(Exposes("sluice_push_waiting_batches{client=\"" + host + "#2\"} 1"));
+  ASSERT_TRUE(Finish());
+}
+
 }  // namespace
 }  // namespace agent::push
