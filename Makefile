@@ -79,7 +79,7 @@ bench: release ## the tables of README.md and docs/PERFORMANCE.md, measured here
 	@$(PYTHON) bench/instructions.py --time --save
 	@$(PYTHON) bench/profile.py cri && $(PYTHON) bench/profile.py cri-regex && $(PYTHON) bench/flame.py cri
 	@eval "$$(scripts/build-tools.sh promtail | sed 's/^/export /')"; $(PYTHON) bench/peers.py
-	@$(PYTHON) bench/report.py README.md docs/PERFORMANCE.md docs/SIZING.md
+	@$(PYTHON) bench/report.py README.md docs/PERFORMANCE.md docs/SIZING.md docs/DELIVERY.md
 
 outage: release ## an hour without Loki, measured: memory, CPU, the ledger; SECONDS=n
 	@$(PYTHON) bench/outage.py --seconds=$(or $(SECONDS),3600) --save outage && $(PYTHON) bench/report.py docs/DELIVERY.md
