@@ -306,6 +306,7 @@ class ModelWriters : protected TailerWorld {
     const Inode& inode = inodes_[number];
     for (const FileView& file : tailer->Files()) {
       for (const GenerationView& view : file.generations) {
+        if (view.abandoned) continue;  // given up; the number may be another file's
         if (view.inode != inode.number && (inode.archive == 0 || view.inode != inode.archive)) continue;
         const auto found = at_.find(view.location);
         if (view.location.empty() || found == at_.end() || found->second == number) return true;
