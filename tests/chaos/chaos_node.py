@@ -246,7 +246,8 @@ class Node:
         said = (f"seed {self.seed}: {sums}, {self.kills} kills, {self.stats()['answers']} answers, "
                 f"at most {allowed} bytes twice")
         print(f"\n{said}\n{self.table(rows)}", flush=True)
-        whole = f"{said}\n{self.table(rows)}\n" + "\n".join(self.events) + "\n" + self.tail_of_log()
+        losses = [line for line in self.log().splitlines() if "lost" in line or "released before" in line]
+        whole = "\n".join([said, self.table(rows), *self.events, "what the agent says of losses:", *losses, self.tail_of_log()])
         assert sums["written"] > 0 and sum(row["rotations"] for row in rows) > 0, whole
         assert sums["lost"] == 0 and sums["reordered"] == 0, whole
         assert sums["different"] == 0, "a repeat that Loki would not hide\n" + whole
