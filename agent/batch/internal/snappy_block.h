@@ -6,7 +6,7 @@
 // a hash of six bytes instead of four, because lines share words and shapes, and a copy
 // of four bytes saves one byte and costs as much time as one of forty; and a match
 // grows backwards as well, which pays for the short ones that are not found. Measured in
-// docs/PERFORMANCE.md: a quarter less time per byte, and not a byte more to send.
+// docs/PERFORMANCE.md: a fifth less time per byte, and as many bytes to send to one percent.
 //
 // Format: google/snappy format_description.txt. A block is the varint of its size, then
 // elements: literals (tag 00) and copies of 1 or 2 bytes of offset (tags 01, 10). Pieces
