@@ -55,22 +55,14 @@ def test_the_version_of_helm_cannot_be_read(fake):  # noqa: F811
     refused(fake, says="The version of helm cannot be read.")
 
 
-def test_kubectl_is_not_there(fake, tmp_path):  # noqa: F811
+@pytest.mark.parametrize("missing, there", [("kubectl", "helm"), ("helm", "kubectl")])
+def test_a_tool_is_not_there(fake, tmp_path, missing, there):  # noqa: F811
     bin_dir = tmp_path / "only"
     bin_dir.mkdir()
     for name in ("bash", "mktemp", "dirname", "sed", "rm", "cat", "grep", "awk"):
         (bin_dir / name).symlink_to(f"/usr/bin/{name}")
-    (bin_dir / "helm").symlink_to(HERE / "fake/helm")
-    refused(fake, says="kubectl is not on the PATH", env={"PATH": str(bin_dir)})
-
-
-def test_helm_is_not_there(fake, tmp_path):  # noqa: F811
-    bin_dir = tmp_path / "only"
-    bin_dir.mkdir()
-    for name in ("bash", "mktemp", "dirname", "sed", "rm", "cat", "grep", "awk"):
-        (bin_dir / name).symlink_to(f"/usr/bin/{name}")
-    (bin_dir / "kubectl").symlink_to(HERE / "fake/kubectl")
-    refused(fake, says="helm is not on the PATH", env={"PATH": str(bin_dir)})
+    (bin_dir / there).symlink_to(HERE / "fake" / there)
+    refused(fake, says=f"{missing} is not on the PATH", env={"PATH": str(bin_dir)})
 
 
 def test_missing_rights(fake):  # noqa: F811
