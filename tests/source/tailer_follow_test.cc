@@ -118,6 +118,22 @@ TEST_F(TailerFollow, ADirectoryThatComesBackWithItsNumberWhileEventsAreLostIsWat
   EXPECT_EQ(Lines(), (Strings{"1", "2", "3", "4"}));
 }
 
+// With another number the folder was forgotten: the folder above had been listed just before, while
+// this one was still known, and a pattern with `*` is not tried again. Its files waited for the next
+// look at everything, and were history if the agent was restarted before that.
+TEST_F(TailerFollow, ADirectoryThatIsAnotherOneWhenEventsAreLostIsGoneThrough) {
+  mem.MakeDirectories("/logs/pod/app");
+  AddTarget("/logs/*/*/*.log");
+  Start();
+  mem.set_max_queued_events(1);
+  mem.Append("/logs/other", "");
+  mem.RemoveAll("/logs/pod/app");
+  mem.MakeDirectories("/logs/pod/app");
+  mem.Append("/logs/pod/app/0.log", "1\n");
+  Step();
+  EXPECT_EQ(Lines(), (Strings{"1"}));
+}
+
 // A folder that is removed while a file of it is still open, and comes back: nobody looked
 // for it again until the next look at everything, a minute later.
 TEST_F(TailerFollow, ADirectoryThatComesBackWhileADeletedFileOfItIsOpenIsSeen) {

@@ -385,5 +385,29 @@ TEST_F(TailerRaceStory, MissedFilesAreReadBeforeAndBehindTheOneThatIsKnown) {
   }
 }
 
+// The log was deleted, written anew, and rotated before the agent looked at either: the new file was
+// taken for one of the path that it was rotated to, which the pattern matches, and nobody would end
+// its last line before the next rotation.
+TEST_F(TailerRaceStory, AFileThatIsRotatedUnseenStaysWithItsPath) {
+  const std::string log = "/logs/app.log";
+  AddTarget("/logs/app.log*");
+  mem.Append(log, "1\n");
+  Start();
+  Step();
+  mem.Unlink(log);
+  mem.Append(log, "2");
+  bool rotated = false;
+  faulty.set_before([&](testing::FsCall call, const std::string& path) {
+    if (rotated || call != testing::FsCall::kStat || path != log) return;
+    rotated = true;
+    mem.Move(log, log + ".1");
+  });
+  Pass(500ms);
+  EXPECT_TRUE(rotated);
+  mem.Append(log, "3\n");
+  Pass(15s);
+  EXPECT_EQ(Lines(), (Strings{"1", "2", "3"}));
+}
+
 }  // namespace
 }  // namespace agent::source

@@ -362,13 +362,18 @@ void DirTree::EraseIfUnused(const std::string& path) {
   nodes_.erase(path);
 }
 
-// A child is gone: await it again, and look whether it is back already.
-void DirTree::Recheck(const std::string& directory) {
+// A child is gone: await it again, and look whether it is back already. Nothing else may tell: the
+// event may be lost, and a listing that was made while the child was known has added nothing.
+void DirTree::Recheck(const std::string& child) {
+  if (child == "/") return;
+  const std::string directory(platform::DirectoryOf(child));
   Node* node = Find(directory);
   if (node == nullptr) return;
   const std::vector<State> states = node->states;
   Arm(*node);
   TryLiterals(directory, states);
+  const auto back = fs_.LinkStat(child);
+  if (back) Try(directory, std::string(platform::BaseOf(child)), back->type, states);
 }
 
 void DirTree::Rescan(Scope scope, bool force) {
@@ -390,7 +395,7 @@ void DirTree::RescanNode(const std::string& path, bool force) {
   }
   if (!stat || stat->type != FileType::kDirectory || stat->inode != node->inode || stat->device != node->device) {
     Drop(path);
-    if (path != "/") Recheck(std::string(platform::DirectoryOf(path)));
+    Recheck(path);
     return;
   }
   const bool changed = stat->modified_ns != node->modified_ns;

@@ -139,7 +139,7 @@ class DirTree {
   void ReportFailure(const Error& error);
   void Drop(const std::string& path);
   void EraseIfUnused(const std::string& path);
-  void Recheck(const std::string& directory);
+  void Recheck(const std::string& child);
   void RescanNode(const std::string& path, bool force);
 
   // -- events --

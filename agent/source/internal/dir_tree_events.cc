@@ -49,7 +49,7 @@ void DirTree::Dispatch(const std::vector<Event>& events, size_t index) {
   for (const std::string& directory : directories) {
     if ((event.mask & kSelfGone) != 0) {
       Drop(directory);
-      if (directory != "/") Recheck(std::string(platform::DirectoryOf(directory)));
+      Recheck(directory);
     } else if ((event.mask & watch::kIsDirectory) != 0) {
       DispatchDirectory(directory, event);
     } else {
@@ -62,7 +62,7 @@ void DirTree::DispatchDirectory(const std::string& directory, const Event& event
   const std::string path = platform::Join(directory, event.name);
   if ((event.mask & (watch::kDelete | watch::kMovedFrom)) != 0) {
     Drop(path);
-    Recheck(directory);
+    Recheck(path);
   } else if ((event.mask & (watch::kCreate | watch::kMovedTo)) != 0) {
     const Node* known = Find(path);
     const auto stat = fs_.Stat(path);

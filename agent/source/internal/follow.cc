@@ -242,7 +242,10 @@ void Tailer::Impl::LookNowhere(Chain& chain, const Error& error) {
     Trouble(chain, error);
     return;
   }
-  if (chain.current != nullptr) Detach(*chain.current);
+  if (chain.current != nullptr) {
+    Detach(*chain.current);
+    chain.look_beside = true;  // another file may have been at the path since, and rotated, too
+  }
   GiveBackResume(chain);
   Status ready;
   if (!chain.missed.empty() || !chain.recovered || chain.unsure || std::exchange(chain.look_beside, false)) {
