@@ -122,6 +122,7 @@ TEST_F(TailerFollow, ADirectoryThatComesBackWithItsNumberWhileEventsAreLostIsWat
 // this one was still known, and a pattern with `*` is not tried again. Its files waited for the next
 // look at everything, and were history if the agent was restarted before that.
 TEST_F(TailerFollow, ADirectoryThatIsAnotherOneWhenEventsAreLostIsGoneThrough) {
+  mem.set_reuse_inodes(false);
   mem.MakeDirectories("/logs/pod/app");
   AddTarget("/logs/*/*/*.log");
   Start();

@@ -391,11 +391,13 @@ TEST_F(TailerRaceStory, MissedFilesAreReadBeforeAndBehindTheOneThatIsKnown) {
 TEST_F(TailerRaceStory, AFileThatIsRotatedUnseenStaysWithItsPath) {
   const std::string log = "/logs/app.log";
   AddTarget("/logs/app.log*");
-  mem.Append(log, "1\n");
+  mem.Append(log + ".1", "1\n");
+  mem.Append(log, "2\n");
   Start();
   Step();
+  mem.Unlink(log + ".1");
   mem.Unlink(log);
-  mem.Append(log, "2");
+  mem.Append(log, "3");
   bool rotated = false;
   faulty.set_before([&](testing::FsCall call, const std::string& path) {
     if (rotated || call != testing::FsCall::kStat || path != log) return;
@@ -404,9 +406,9 @@ TEST_F(TailerRaceStory, AFileThatIsRotatedUnseenStaysWithItsPath) {
   });
   Pass(500ms);
   EXPECT_TRUE(rotated);
-  mem.Append(log, "3\n");
+  mem.Append(log, "4\n");
   Pass(15s);
-  EXPECT_EQ(Lines(), (Strings{"1", "2", "3"}));
+  EXPECT_EQ(Lines(), (Strings{"1", "2", "3", "4"}));
 }
 
 }  // namespace
