@@ -77,6 +77,7 @@ class StandInLane final : public FileSink {
   size_t added() const { return added_; }
   size_t readables() const { return readables_; }
   size_t open_files() const { return chains_.size(); }
+  const std::vector<std::shared_ptr<TailedFile>>& files() const { return files_; }  // in the order they came in
   uint64_t read_errors() const { return read_errors_; }
 
  private:

@@ -369,5 +369,36 @@ TEST_F(TailerRestart, PromtailsPositionsAreNumbersAsGoSpellsThem) {
   EXPECT_EQ(read, wanted);
 }
 
+// An agent that is killed every second may come to the first directories only, whatever their order.
+// Those with the most files to be read on are begun with: else rotation deletes them unread.
+TEST_F(TailerRestart, WhoeverIsFurthestBehindIsReadFirst) {
+  const std::string pods = "/var/log/pods/";
+  const auto log_of = [&](const std::string& pod) { return pods + pod + "/app/0.log"; };
+  for (const std::string pod : {"a", "b", "c", "d"}) {
+    mem.MakeDirectories(pods + pod + "/app");
+    mem.Append(log_of(pod), pod + "0\n");
+  }
+  AddTarget(pods + "*/*/*.log");
+  Start();
+  Step();  // all is stored so far
+  acknowledge = false;
+  mem.Append(log_of("a"), "more\n");
+  for (const std::string date : {"01", "02", "03"}) {
+    mem.Move(log_of("c"), log_of("c") + ".202401" + date + "-000000");
+    mem.Append(log_of("c"), date + "\n");
+    Step();
+  }
+  mem.Append(log_of("d"), "more\n");
+  Step();
+  tailer->Save(clock.Now());
+  Kill();
+  Start();
+  Strings paths;
+  for (const auto& file : lane->files()) {
+    if (paths.empty() || paths.back() != file->path) paths.push_back(file->path);
+  }
+  EXPECT_EQ(paths, (Strings{log_of("c"), log_of("a"), log_of("d"), log_of("b")}));
+}
+
 }  // namespace
 }  // namespace agent::source

@@ -136,18 +136,30 @@ void Tailer::Impl::Overflowed() {
 
 // -- looking --
 
-// Looks at every path that may have changed, the older numbers of a container first.
+// Looks at every path that may have changed, the older numbers of a container first. After a start
+// the directories with the most files to be read on come first: they are nearest to a loss, and an
+// agent that is killed again and again would never come to the last ones.
 void Tailer::Impl::Settle() {
   for (int round = 0; !dirty_.empty() && round < kMostRounds; ++round) {
     listings_.clear();
-    std::vector<Chain*> now;
-    now.swap(dirty_);
-    std::sort(now.begin(), now.end(), [](const Chain* a, const Chain* b) {
-      return a->path != b->path ? NaturalLess(a->path, b->path) : a->slot->id < b->slot->id;
+    std::map<std::string_view, size_t> behind;
+    for (const SavedPosition& saved : unclaimed_) {
+      const bool unread = saved.packing == Packing::kPlain ? saved.offset < saved.size : saved.size == 0;
+      if (unread) ++behind[platform::DirectoryOf(saved.follows)];
+    }
+    std::vector<std::pair<size_t, Chain*>> now;
+    for (Chain* chain : std::exchange(dirty_, {})) {
+      const auto found = behind.find(platform::DirectoryOf(chain->path));
+      now.emplace_back(found == behind.end() ? 0 : found->second, chain);
+    }
+    std::sort(now.begin(), now.end(), [](const auto& a, const auto& b) {
+      if (a.first != b.first) return a.first > b.first;
+      const Chain &left = *a.second, &right = *b.second;
+      return left.path != right.path ? NaturalLess(left.path, right.path) : left.slot->id < right.slot->id;
     });
     // A look may erase another chain; what is still dirty is still there.
     std::vector<std::pair<std::string, uint64_t>> names;
-    for (const Chain* chain : now) names.emplace_back(chain->path, chain->id);
+    for (const auto& [files, chain] : now) names.emplace_back(chain->path, chain->id);
     for (const auto& [path, id] : names) {
       const auto [first, last] = chains_.equal_range(path);
       const auto found = std::find_if(first, last, [&](const auto& entry) { return entry.second->id == id; });
