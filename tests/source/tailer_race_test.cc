@@ -411,5 +411,30 @@ TEST_F(TailerRaceStory, AFileThatIsRotatedUnseenStaysWithItsPath) {
   EXPECT_EQ(Lines(), (Strings{"1", "2", "3", "4"}));
 }
 
+// There were no descriptors left for a file that was rotated unseen. When the last file that was known
+// of its path was settled the path was forgotten, and the next start took the rotated file for history.
+TEST_F(TailerRaceStory, AFileThatCouldNotBeOpenedIsNotForgottenWithItsPath) {
+  const std::string log = "/logs/0.log";
+  AddTarget("/logs/*.log");
+  mem.Append(log, "1\n");
+  Start();
+  acknowledge = false;
+  Step();
+  mem.Unlink(log);
+  Pass(15s);
+  mem.Append(log, "2\n");
+  mem.Move(log, log + ".20240101-000001");
+  faulty.FailAlways(testing::FsCall::kOpenRead, EMFILE);
+  LogCapture quiet;
+  acknowledge = true;
+  Pass(5s);
+  Stop();
+  clock.Advance(1s);
+  faulty.Heal();
+  Start();
+  Pass(15s);
+  EXPECT_EQ(Lines(), (Strings{"1", "2"}));
+}
+
 }  // namespace
 }  // namespace agent::source

@@ -254,13 +254,12 @@ void Tailer::Impl::LookNowhere(Chain& chain, const Error& error) {
     Trouble(chain, error);
     return;
   }
-  if (chain.current != nullptr) {
-    Detach(*chain.current);
-    chain.look_beside = true;  // another file may have been at the path since, and rotated, too
-  }
+  // Another file may have been at the path since it was left, and rotated, too.
+  const bool beside = std::exchange(chain.look_beside, false) || chain.current != nullptr;
+  if (chain.current != nullptr) Detach(*chain.current);
   GiveBackResume(chain);
   Status ready;
-  if (!chain.missed.empty() || !chain.recovered || chain.unsure || std::exchange(chain.look_beside, false)) {
+  if (beside || !chain.missed.empty() || !chain.recovered || chain.unsure) {
     ready = AdoptMissed(chain);
     if (ready) ready = chain.recovered ? AdoptSiblings(chain, nullptr) : Recover(chain, nullptr);
   }
@@ -285,7 +284,10 @@ void Tailer::Impl::LookNowhere(Chain& chain, const Error& error) {
 }
 
 void Tailer::Impl::EraseIfEmpty(Chain& chain) {
-  if (!chain.generations.empty() || chain.dirty || (!chain.vanished && !chain.slot->retired)) return;
+  if (!chain.generations.empty() || chain.dirty) return;
+  // What was not seen for a disk error is not forgotten either: it would be history after a restart.
+  const bool over = chain.vanished && !chain.unsure && !chain.look_beside;
+  if (!over && !chain.slot->retired) return;
   GiveBackResume(chain);
   ClearTrouble(chain);
   const auto [real_first, real_last] = chains_by_real_.equal_range(chain.symlinked);
