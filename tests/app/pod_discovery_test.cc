@@ -53,7 +53,7 @@ class PodDiscoveryTest : public ::testing::Test {
     auto made = PodDiscovery::Make(settings,
                                    {.http = client_, .registry = registry_, .tailer = *world_.tailer, .fs = world_.mem,
                                     .wake = [] {}, .surroundings = kube::RealSurroundings(), .pods_root = "/var/log/pods"},
-                                   now_);
+                                   clock_.Now());
     ASSERT_TRUE(made) << made.error().what;
     discovery_ = std::move(*made);
   }
@@ -62,17 +62,16 @@ class PodDiscoveryTest : public ::testing::Test {
   }
   // Time passes in the discovery's own steps; answers come at once.
   void Pass(Duration time) {
-    const MonoTime end = now_ + time;
-    while (true) {
-      discovery_->Tick(now_);
+    const auto turn = [this](MonoTime now) {
+      discovery_->Tick(now);
       const auto give_up = std::chrono::steady_clock::now() + seconds(20);
       while (client_.pending() > held_ && std::chrono::steady_clock::now() < give_up) {
         client_.Poll(std::chrono::milliseconds(2));
-        discovery_->Tick(now_);
+        discovery_->Tick(now);
       }
-      if (now_ >= end) return;
-      now_ = std::min(end, std::max(discovery_->NextDeadline(), now_ + std::chrono::milliseconds(1)));
-    }
+    };
+    turn(clock_.Now());
+    testing::ManualExecutor(clock_).Add([this] { return discovery_->NextDeadline(); }, turn).Pass(time);
   }
   std::vector<std::string> Values(const std::string& label) const {
     std::vector<std::string> out;
@@ -100,7 +99,7 @@ class PodDiscoveryTest : public ::testing::Test {
   test::ScriptedLoki server_;
   http::Client client_;
   source::TailerWorld world_;
-  MonoTime now_ = world_.clock.Now();
+  testing::ManualClock& clock_ = world_.clock;
   std::unique_ptr<PodDiscovery> discovery_;
 };
 
@@ -211,8 +210,8 @@ TEST_F(PodDiscoveryTest, AnotherConfigurationGoesOnWithTheSameWatcher) {
   Make(Load(kReadsMetadata));
   Pass(seconds(1));
   const size_t requests = server_.requests().size();
-  ASSERT_TRUE(discovery_->Use(Load(std::string("  pipeline_stages: [{drop: {expression: x}}]\n") + kReadsMetadata), now_));
-  EXPECT_THAT(discovery_->Tick(now_), ElementsAre(0u)) << "its targets are to be made anew";
+  ASSERT_TRUE(discovery_->Use(Load(std::string("  pipeline_stages: [{drop: {expression: x}}]\n") + kReadsMetadata), clock_.Now()));
+  EXPECT_THAT(discovery_->Tick(clock_.Now()), ElementsAre(0u)) << "its targets are to be made anew";
   Pass(seconds(1));
   EXPECT_EQ(server_.requests().size(), requests) << "no list, no watch was needed";
   EXPECT_EQ(Values("__meta_kubernetes_pod_name").size(), 4u);
@@ -223,7 +222,7 @@ TEST_F(PodDiscoveryTest, AReplacedWatcherServesUntilItsSuccessorHasRead) {
   Make(Load(kReadsMetadata));
   Pass(seconds(1));
   ServeNothing();
-  ASSERT_TRUE(discovery_->Use(Load(kReadsThePath), now_));
+  ASSERT_TRUE(discovery_->Use(Load(kReadsThePath), clock_.Now()));
   Pass(seconds(3));
   EXPECT_EQ(Values("__meta_kubernetes_pod_name").size(), 4u) << "those of the one before";
   Serve({PodJson("other-1", "u-2")});
@@ -245,7 +244,7 @@ TEST_F(PodDiscoveryTest, WithoutAClusterItSaysWhereAndWhatToDo) {
                             return Fail(Code::kNotFound, "cannot open " + path);
                           }};
   auto made = PodDiscovery::Make(settings, {.http = client_, .registry = registry_, .tailer = *world_.tailer,
-                                            .fs = world_.mem, .wake = [] {}, .surroundings = none, .pods_root = "/p"}, now_);
+                                            .fs = world_.mem, .wake = [] {}, .surroundings = none, .pods_root = "/p"}, clock_.Now());
   ASSERT_FALSE(made);
   EXPECT_THAT(made.error().what, HasSubstr("scrape_configs[0].kubernetes_sd_configs: "));
   EXPECT_THAT(made.error().what, HasSubstr("kubeconfig_file"));

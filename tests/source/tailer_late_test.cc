@@ -16,15 +16,6 @@ class TailerLate : public ::testing::TestWithParam<bool>, protected TailerWorld 
   static constexpr const char* kFirst = "/logs/0.log.20240101-000000";
   static constexpr const char* kSecond = "/logs/0.log.20240102-000000";
 
-  // Loki is away, and the memory is full: the lane reads nothing.
-  void PassUnread(Duration time) {
-    const MonoTime end = clock.Now() + time;
-    while (clock.Now() < end) {
-      tailer->HandleEvents(clock.Now());
-      tailer->Tick(clock.Now());
-      clock.Advance(250ms);
-    }
-  }
   // Loki is back; or the agent was killed meanwhile, and is started again.
   void ReadAll(bool killed) {
     if (killed) {

@@ -260,13 +260,10 @@ class TailerModel : private ModelWriters {
       clock.Advance(time);
       return;
     }
-    const MonoTime end = clock.Now() + time;
-    while (clock.Now() < end) {
-      const MonoTime next = std::clamp(tailer->NextDeadline(), clock.Now() + std::chrono::milliseconds(1), end);
-      clock.Advance(next - clock.Now());
+    testing::ManualExecutor(clock).Add(Deadline(), [this](MonoTime) {
       Events();
       Tick();
-    }
+    }).Pass(time);
   }
 
   void Break(uint32_t b) {
@@ -279,6 +276,9 @@ class TailerModel : private ModelWriters {
     if (b % 7 == 0) faulty.FailSometimes(testing::FsCall::kOpenWrite, ENOSPC, 2);
     if (b % 11 == 0) faulty.FailSometimes(testing::FsCall::kSync, EIO, 2);
     if (b % 13 == 0) faulty.FailSometimes(testing::FsCall::kRename, EROFS, 2);
+    if (b % 17 == 0) faulty.FailSometimes(testing::FsCall::kStat, EINTR, 3);
+    if (b % 19 == 0) faulty.FailSometimes(testing::FsCall::kFileStat, EINTR, 3);
+    if (b % 23 == 0) faulty.FailSometimes(testing::FsCall::kRealPath, EINTR, 3);
   }
 
   // -- the verdict --

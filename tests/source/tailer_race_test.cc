@@ -4,6 +4,8 @@
 // for every such moment.
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "tests/source/tailer_world.h"
 
 namespace agent::source {
@@ -434,6 +436,88 @@ TEST_F(TailerRaceStory, AFileThatCouldNotBeOpenedIsNotForgottenWithItsPath) {
   Start();
   Pass(15s);
   EXPECT_EQ(Lines(), (Strings{"1", "2"}));
+}
+
+// The event of a last line came before those that told of its file's new name, and of its archive: the
+// file was looked for under its old name, and forgotten.
+TEST_F(TailerRaceStory, ALateLineInAShortFileThatIsRenamedAndPackedAtOnce) {
+  const std::string log = "/logs/app.log";
+  AddTarget(log);
+  mem.Append(log, "1\n");
+  const auto writer = mem.OpenToAppend(log);
+  Start();
+  Step();
+  mem.Move(log, log + ".1");
+  mem.Append(log, "2\n");
+  Pass(15s);  // the first file is settled
+  mem.Append(writer, "late\n");
+  mem.Move(log + ".1", log + ".2");
+  mem.Move(log, log + ".1");
+  mem.Append(log, "3\n");
+  mem.Append(log + ".2.tmp", Gzip(mem.Content(log + ".2")));
+  mem.Move(log + ".2.tmp", log + ".2.gz");
+  mem.Unlink(log + ".2");
+  Pass(15s);
+  Strings lines = Lines();
+  std::sort(lines.begin(), lines.end());
+  EXPECT_EQ(lines, (Strings{"1", "2", "3", "late"}));
+}
+
+// Without times of birth a new file that gets the number of a settled one, and is rotated to its name,
+// was taken for it: its end was read first, and then all of it, behind newer lines.
+TEST_F(TailerRaceStory, ASettledFilesNumberAndNameAreUsedAgain) {
+  mem.set_has_birth_times(false);
+  mem.set_reuse_inodes(true);
+  const std::string log = "/logs/app.log";
+  AddTarget(log);
+  mem.Append(log, "1\n");
+  const uint64_t number = mem.InodeOf(log);
+  Start();
+  Step();
+  mem.Move(log, log + ".1");
+  mem.Append(log, "2\n");
+  Pass(15s);  // the first file is settled
+  mem.Unlink(log);
+  mem.Unlink(log + ".1");
+  mem.Append(log, "3, and more\n");
+  ASSERT_EQ(mem.InodeOf(log), number);
+  mem.Move(log, log + ".1");
+  mem.Append(log, "4\n");
+  Pass(15s);
+  EXPECT_EQ(Lines(), (Strings{"1", "2", "3, and more", "4"}));
+}
+
+// Nothing was at the path of a log any more. A new one, which was rotated between two looks to a name that
+// the pattern matches, was taken for one of that name, and its last line waited for the next rotation.
+TEST_F(TailerRaceStory, ALogThatComesBackAndIsRotatedUnseenStaysWithItsPath) {
+  bool happened = true;
+  for (uint64_t moment = 0; happened; ++moment) {
+    TailerWorld world;
+    world.inotify = false;
+    world.mem.set_reuse_inodes(false);
+    const std::string log = "/logs/app.log";
+    world.AddTarget("/logs/app.log*");
+    world.acknowledge = false;
+    world.mem.Append(log, "1\n");
+    world.Start();
+    world.Step();
+    world.mem.Move(log, log + ".1");
+    world.Pass(15s);
+    world.mem.RemoveAll("/logs");
+    world.mem.MakeDirectories("/logs");
+    world.mem.Append(log, "2");
+    happened = false;
+    world.faulty.set_before([&, calls = uint64_t{0}](testing::FsCall, const std::string&) mutable {
+      if (happened || calls++ < moment) return;
+      happened = true;
+      world.mem.Move(log, log + ".1");
+    });
+    world.Pass(1s);
+    world.faulty.set_before(nullptr);
+    if (!happened) world.mem.Move(log, log + ".1");
+    world.Pass(15s);
+    EXPECT_EQ(world.Lines(), (Strings{"1", "2"})) << "before call " << moment;
+  }
 }
 
 }  // namespace

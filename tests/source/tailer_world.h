@@ -17,6 +17,7 @@
 #include "tests/source/stand_in_lane.h"
 #include "tests/support/faulty_fs.h"
 #include "tests/support/manual_clock.h"
+#include "tests/support/manual_executor.h"
 #include "tests/support/mem_fs.h"
 
 namespace agent::source {
@@ -110,15 +111,20 @@ class TailerWorld {
     lane->Read(clock.Now());
     if (acknowledge) lane->AcknowledgeAll();
   }
-  // Time passes, in the tailer's own steps.
-  void Pass(Duration time) {
-    const MonoTime end = clock.Now() + time;
+  // Time passes, in the tailer's own steps; how many they were.
+  int Pass(Duration time) {
     Step();
-    while (clock.Now() < end) {
-      const MonoTime next = std::min(end, std::max(tailer->NextDeadline(), clock.Now() + std::chrono::milliseconds(1)));
-      clock.Advance(next - clock.Now());
-      Step();
-    }
+    return testing::ManualExecutor(clock).Add(Deadline(), [this](MonoTime) { Step(); }).Pass(time);
+  }
+  // The same while the lane reads nothing.
+  void PassUnread(Duration time) {
+    testing::ManualExecutor(clock).Add(Deadline(), [this](MonoTime now) {
+      tailer->HandleEvents(now);
+      tailer->Tick(now);
+    }).Pass(time);
+  }
+  std::function<MonoTime()> Deadline() {
+    return [this] { return tailer->NextDeadline(); };
   }
 
   // Every line that has arrived, restarts included.

@@ -34,8 +34,11 @@ void Tailer::Impl::Attach(Chain& chain, const platform::FileStat& looked) {
     return;
   }
   auto stat = (*opened)->Stat();
-  if (!stat) {
-    Trouble(chain, stat.error());
+  auto real = parts_.fs.RealPath(chain.path);
+  const auto failed = [](const auto& result) { return !result && result.error().code != Code::kNotFound; };
+  if (!stat || failed(real)) {
+    chain.unsure = true;
+    Trouble(chain, stat ? real.error() : stat.error());
     return;
   }
   if (!Identity{looked.device, looked.inode, looked.born_ns, {}}.SameInode(*stat)) {
@@ -44,7 +47,6 @@ void Tailer::Impl::Attach(Chain& chain, const platform::FileStat& looked) {
     MarkDirty(chain);
     return;
   }
-  auto real = parts_.fs.RealPath(chain.path);
   Start start;
   start.file = std::move(*opened);
   start.stat = *stat;
@@ -89,12 +91,17 @@ bool Tailer::Impl::WaitsForItsBase(Chain& chain) {
     if (!IsRotatedName(name.substr(0, at), name)) continue;
     Chain* base = RunAt(chain.slot, chain.path.substr(0, directory + at));
     if (base == nullptr) continue;
-    if (!base->dirty && base->current != nullptr) {
+    const bool away = base->current == nullptr && base->vanished && base->wait_until <= now_;
+    if (!base->dirty && away && base->looked_beside != now_) {
+      base->look_beside = true;  // nothing is there any more: it may have been rotated unseen
+      MarkDirty(*base);
+    } else if (!base->dirty && base->current != nullptr) {
       const auto there = parts_.fs.Stat(base->path);
       if (there ? !base->current->identity.SameInode(*there) : there.error().code == Code::kNotFound) {
         base->look_beside = true;
         MarkDirty(*base);
       }
+      unsure = unsure || (!there && there.error().code != Code::kNotFound);
     }
     if (base->dirty) {
       MarkDirty(chain);
@@ -146,7 +153,8 @@ Result<bool> Tailer::Impl::AttachUnclaimed(Chain& chain, const Start& start) {
   if (follows != chain.path && chain.slot->glob.Matches(follows)) {
     Chain& other = GetChain(*chain.slot, follows);
     if (!other.recovered) {
-      const auto there = parts_.fs.Stat(follows);
+      auto there = parts_.fs.Stat(follows);
+      if (!there && there.error().code != Code::kNotFound) return Forward(there);
       other.vanished = !there.has_value();
       MarkDirty(other);
       if (Status recovered = Recover(other, there ? &*there : nullptr); !recovered) return Forward(recovered);
@@ -273,16 +281,18 @@ void Tailer::Impl::Detach(Generation& generation) {
 // Files that were at the path for a moment and were renamed before anyone looked. Those
 // that lie beside it are left to AdoptSiblings, which knows which is older.
 Status Tailer::Impl::AdoptMissed(Chain& chain) {
-  const auto here = parts_.fs.RealPath(chain.path);
+  auto here = parts_.fs.RealPath(chain.path);
+  if (!here && here.error().code != Code::kNotFound) return Forward(here);
   const std::string log = here ? *here : chain.real_path();
   while (!chain.missed.empty()) {
     const std::string path = chain.missed.front();
     auto file = parts_.fs.Open(path, platform::OpenMode::kRead);
     if (!file && file.error().code != Code::kNotFound) return Forward(file);
+    auto stat = file ? (*file)->Stat() : Result<platform::FileStat>(platform::FileStat{});
+    if (!stat) return Forward(stat);
     chain.missed.erase(chain.missed.begin());
     if (!file || PackingOf(path) != Packing::kPlain) continue;  // archives are looked for by content
-    auto stat = (*file)->Stat();
-    if (!stat || stat->type != FileType::kRegular || FindGeneration(*chain.slot, *stat) != nullptr) continue;
+    if (stat->type != FileType::kRegular || FindGeneration(*chain.slot, *stat) != nullptr) continue;
     const bool beside = platform::DirectoryOf(path) == platform::DirectoryOf(log) &&
                         IsRotatedName(platform::BaseOf(log), platform::BaseOf(path));
     if (beside && stat->modified_ns >= alive_since_ns_) continue;

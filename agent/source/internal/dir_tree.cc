@@ -2,6 +2,7 @@
 #include "agent/source/internal/dir_tree.h"
 
 #include <algorithm>
+#include <cerrno>
 
 #include "agent/core/log.h"
 #include "agent/source/internal/rotated_names.h"
@@ -19,6 +20,11 @@ constexpr uint32_t kStructure = watch::kCreate | watch::kDelete | watch::kMovedF
                                 watch::kDeleteSelf | watch::kMoveSelf;
 constexpr uint32_t kWrites = watch::kModify | watch::kAttrib;
 constexpr size_t kDeepest = 64;
+
+// Of a name: not what stays as it is, such as a link to itself.
+bool MayPass(const Error& error) {
+  return error.code != Code::kNotFound && error.code != Code::kPermission && error.sys_errno != ELOOP;
+}
 
 }  // namespace
 
@@ -114,18 +120,14 @@ void DirTree::TryLiterals(const std::string& path, const std::vector<State>& sta
     const std::string child = platform::Join(path, segment.text);
     const auto stat = fs_.LinkStat(child);
     if (stat) Try(path, segment.text, stat->type, {state});
+    else if (stat.error().code != Code::kNotFound) NotNow(path, stat.error());
     else if (IsLast(state)) listener_.RotatedAppeared(child, {state.pattern});  // perhaps: it is not listed
   }
 }
 
 void DirTree::List(const std::string& path, const std::vector<State>& states) {
   auto entries = fs_.List(path);
-  if (!entries && entries.error().code != Code::kNotFound) {
-    const bool first = failed_.insert(path).second;
-    if (first) LogWarn("cannot list a directory; trying again", {{"err", entries.error().what}});
-    return;
-  }
-  failed_.erase(path);
+  if (!entries && entries.error().code != Code::kNotFound) NotNow(path, entries.error());
   if (!entries) return;
   std::sort(entries->begin(), entries->end(),
             [](const platform::DirEntry& a, const platform::DirEntry& b) { return a.name < b.name; });
@@ -153,6 +155,7 @@ void DirTree::Try(const std::string& directory, const std::string& name, FileTyp
   bool loop = false;
   if (type == FileType::kSymlink || type == FileType::kUnknown) {
     const auto stat = fs_.Stat(path);
+    if (!stat && MayPass(stat.error())) NotNow(directory, stat.error());
     type = stat ? stat->type : FileType::kUnknown;
     loop = stat && stat->type == FileType::kDirectory && IsLoop(path, *stat);
   }
@@ -194,8 +197,15 @@ DirTree::Node* DirTree::Find(const std::string& path) {
   return found == nodes_.end() ? nullptr : found->second.get();
 }
 
+// What the disk cannot tell now counts as there: the next look finds which it is, or none.
 bool DirTree::Identify(Node& node) {
   const auto stat = fs_.Stat(node.path);
+  if (!stat && stat.error().code != Code::kNotFound) {
+    NotNow(node.path, stat.error());
+    node.exists = node.list_again = true;
+    node.device = node.inode = 0;
+    return true;
+  }
   node.exists = stat && stat->type == FileType::kDirectory;
   if (!node.exists) return false;
   node.device = stat->device;
@@ -362,6 +372,10 @@ void DirTree::EraseIfUnused(const std::string& path) {
   nodes_.erase(path);
 }
 
+void DirTree::NotNow(const std::string& path, const Error& error) {
+  if (failed_.insert(path).second) LogWarn("cannot look at a directory; trying again", {{"err", error.what}});
+}
+
 // A child is gone: await it again, and look whether it is back already. Nothing else may tell: the
 // event may be lost, and a listing that was made while the child was known has added nothing.
 void DirTree::Recheck(const std::string& child) {
@@ -374,6 +388,7 @@ void DirTree::Recheck(const std::string& child) {
   TryLiterals(directory, states);
   const auto back = fs_.LinkStat(child);
   if (back) Try(directory, std::string(platform::BaseOf(child)), back->type, states);
+  else if (back.error().code != Code::kNotFound) NotNow(directory, back.error());
 }
 
 void DirTree::Rescan(Scope scope, bool force) {
@@ -389,9 +404,18 @@ void DirTree::Rescan(Scope scope, bool force) {
 void DirTree::RescanNode(const std::string& path, bool force) {
   Node* node = Find(path);
   const auto stat = fs_.Stat(path);
+  if (!stat && stat.error().code != Code::kNotFound) {
+    NotNow(path, stat.error());
+    return;
+  }
+  failed_.erase(path);
   if (!node->exists) {
     if (stat && Identify(*node)) Arm(*node);
     return;
+  }
+  if (node->inode == 0 && stat && stat->type == FileType::kDirectory) {  // it could not be told before
+    node->device = stat->device;
+    node->inode = stat->inode;
   }
   if (!stat || stat->type != FileType::kDirectory || stat->inode != node->inode || stat->device != node->device) {
     Drop(path);

@@ -73,7 +73,7 @@ class DirTree {
 
   bool Polled(const std::string& directory) const;
   bool any_polled() const { return polled_ > 0; }
-  bool any_failed() const { return !failed_.empty(); }  // to list: Rescan tries again
+  bool any_failed() const { return !failed_.empty(); }  // to be looked at: Rescan tries again
   size_t watches() const { return by_watch_.size(); }
   size_t directories() const { return nodes_.size(); }
   uint64_t overflows() const { return overflows_; }
@@ -131,6 +131,8 @@ class DirTree {
   Node* Find(const std::string& path);
   Node* Ensure(const std::string& path);
   bool Identify(Node& node);
+  // The disk cannot tell now: Rescan looks again.
+  void NotNow(const std::string& path, const Error& error);
   bool NeedsWatch(const Node& node) const;
   uint32_t MaskFor(const Node& node) const;
   void Arm(Node& node);
@@ -160,7 +162,7 @@ class DirTree {
   size_t polled_ = 0;
   uint64_t overflows_ = 0;
   std::set<Code> reported_;
-  std::set<std::string> failed_;
+  std::set<std::string> failed_;  // to be looked at again, nodes all of them
 };
 
 }  // namespace agent::source

@@ -66,6 +66,7 @@ void DirTree::DispatchDirectory(const std::string& directory, const Event& event
   } else if ((event.mask & (watch::kCreate | watch::kMovedTo)) != 0) {
     const Node* known = Find(path);
     const auto stat = fs_.Stat(path);
+    if (known != nullptr && !stat && stat.error().code != Code::kNotFound) NotNow(path, stat.error());
     if (known != nullptr && stat && (known->inode != stat->inode || known->device != stat->device)) Drop(path);
     const Node* node = Find(directory);
     if (node == nullptr) return;

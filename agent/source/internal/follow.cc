@@ -104,7 +104,7 @@ void Tailer::Impl::Modified(const std::string& path) {
     if (chain.current == nullptr && !chain.ignored) MarkDirty(chain);
     if (chain.suspect_copy) MarkDirty(chain);
   });
-  CheckSettledAt(path);
+  CheckGrownAt(path);
 }
 
 // Any of the files that linger may have changed.
@@ -251,6 +251,7 @@ std::optional<LabelMap> Tailer::Impl::LabelsFor(const Slot& slot, const std::str
 
 void Tailer::Impl::LookNowhere(Chain& chain, const Error& error) {
   if (error.code != Code::kNotFound) {
+    chain.unsure = true;  // whatever is there may be rotated away before the next try
     Trouble(chain, error);
     return;
   }

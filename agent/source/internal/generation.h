@@ -98,6 +98,7 @@ struct Chain {  // a path that a target's pattern matches
   bool dirty = false;
   bool unsure = false;       // a disk error hides what was at the path before
   bool look_beside = false;  // a rotated file has appeared
+  MonoTime looked_beside{};  // for rotated files that nobody knows
   bool vanished = false;  // the path leads nowhere
   bool passed_on = false;  // the container's next run comes after it in the lane
   std::unique_ptr<SavedPosition> resume;  // of the file that is at the path now

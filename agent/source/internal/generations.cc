@@ -113,8 +113,11 @@ Generation* Tailer::Impl::Begin(Chain& chain, Start start) {
 Generation* Tailer::Impl::ContinueAt(Generation& old, uint64_t offset, bool own_order) {
   std::shared_ptr<platform::File> file = old.source->file();
   if (file == nullptr || old.continued) return nullptr;
-  auto stat = file->Stat();
-  if (!stat) return nullptr;
+  // An error would leave it behind whatever comes next: what was last seen of it will do.
+  const platform::FileStat seen{.type = platform::FileType::kRegular, .device = old.identity.device,
+                                .inode = old.identity.inode, .size = old.size,
+                                .modified_ns = old.modified_ns, .born_ns = old.identity.born_ns};
+  const auto stat = file->Stat().value_or(seen);
   const std::string location(old.location());
   const Place place = old.place;
   old.continued = true;
@@ -122,29 +125,29 @@ Generation* Tailer::Impl::ContinueAt(Generation& old, uint64_t offset, bool own_
   SetLocation(old, "");
   if (old.chain->current == &old) old.chain->current = nullptr;
   lingering_.insert(&old);
-  Start start{file, *stat, location, offset, place, old.packing, old.identity.head, own_order, 0, nullptr};
+  Start start{file, stat, location, offset, place, old.packing, old.identity.head, own_order, 0, nullptr};
   if (old.file->chain != old.chain->id) start.lane_chain = old.file->chain;
   Generation* made = Begin(*old.chain, std::move(start));
   if (made != nullptr && location.empty()) made->other_path = old.other_path;
   return made;
 }
 
-// Looks at an open file: has it grown, shrunk, or lost its last name?
-void Tailer::Impl::Inspect(Generation& generation, bool check_head) {
-  if (generation.sealed || generation.continued) return;
+// Looks at an open file: has it grown, shrunk, or lost its last name? False: the disk cannot tell.
+bool Tailer::Impl::Inspect(Generation& generation, bool check_head) {
+  if (generation.sealed || generation.continued) return true;
   if (generation.packing != Packing::kPlain) {
     InspectArchive(generation);
-    return;
+    return true;
   }
   if (generation.cut) {
     Truncated(generation, generation.size);
-    return;
+    return true;
   }
   // Before the stat: what the lane reads after it is not in the stat.
   const uint64_t handed_out = generation.source->handed_out();
   const std::shared_ptr<platform::File> file = generation.source->file();
   auto stat = file->Stat();
-  if (!stat) return;
+  if (!stat) return false;
   if (stat->links == 0 && generation.place == Place::kAway) {
     generation.place = Place::kDeleted;
     generation.detached_at = now_;
@@ -156,22 +159,22 @@ void Tailer::Impl::Inspect(Generation& generation, bool check_head) {
     const bool unread_only = stat->size >= handed_out && same && *same != HeadCheck::kDifferent;
     if (!unread_only) {
       Truncated(generation, high);
-      return;
+      return true;
     }
   }
   const bool grown = stat->size > generation.size;
   const bool head_complete = generation.head_complete();  // a disk error may have hidden it
-  if (!grown && !check_head && head_complete && stat->modified_ns == generation.modified_ns) return;
+  if (!grown && !check_head && head_complete && stat->modified_ns == generation.modified_ns) return true;
   generation.modified_ns = stat->modified_ns;
   if (check_head || !head_complete || head.length < Fingerprint::kMost || now_ - generation.head_checked_at >= kHeadCheckEvery) {
     generation.head_checked_at = now_;
     auto same = CheckHead(*file, head);
     if (same && *same == HeadCheck::kDifferent) {
       Truncated(generation, high);
-      return;
+      return true;
     }
   }
-  if (stat->size == generation.size) return;
+  if (stat->size == generation.size) return true;
   const bool first_bytes = generation.size == 0;
   if (grown) generation.chain->written += stat->size - generation.size;
   generation.size = stat->size;
@@ -180,6 +183,7 @@ void Tailer::Impl::Inspect(Generation& generation, bool check_head) {
   SaveSoon();
   if (first_bytes) HasFirstBytes(generation);
   if (grown && !generation.finished()) parts_.sink.Readable(generation.file);
+  return true;
 }
 
 // An archive grows no more, but it may be deleted.
@@ -335,6 +339,8 @@ bool Tailer::Impl::TryRelabel(Generation& generation) {
     if (!generation.source->CutAt(cut)) continue;  // the lane was faster
     generation.limit = cut;
     generation.file->finished.store(true, std::memory_order_release);
+    lingering_.insert(&generation);  // should it not go on at once
+    next_linger_ = std::min(next_linger_, now_);
     parts_.sink.Readable(generation.file);
     ContinueAt(generation, cut, false);
     return true;
@@ -355,14 +361,14 @@ bool Tailer::Impl::MayFinish(const Generation& generation) const {
 void Tailer::Impl::Linger(Generation& generation) {
   if (generation.relabel) generation.relabel = !TryRelabel(generation);
   if (now_ >= generation.look_at || generation.drained()) {  // nothing is closed without a last look
-    Inspect(generation, false);
-    generation.looked_at = now_;
+    if (Inspect(generation, false)) generation.looked_at = now_;
     // Events tell of most changes; in an outage there are thousands of these.
     const bool old = generation.finished() && now_ - std::max(generation.detached_at, generation.last_growth) > kQuietWhenAway;
     generation.look_at = old ? now_ + kOldLinger : MonoTime{};
   }
   ReportLoss(generation);
-  if (!generation.finished() && MayFinish(generation)) Finish(generation);
+  // Where the disk cannot tell its size now, an end in the middle of a line would be taken for the last.
+  if (!generation.finished() && generation.looked_at == now_ && MayFinish(generation)) Finish(generation);
   // Bytes after the end: the writer had not moved on after all.
   if (generation.finished() && !generation.sealed && !generation.continued && generation.size > generation.limit &&
       generation.packing == Packing::kPlain) {
@@ -414,6 +420,7 @@ bool Tailer::Impl::TryClose(Generation& generation) {
     const uint64_t end = generation.file->committed_offset.load(std::memory_order_relaxed);
     Settled settled{chain.slot->target->job, chain.path,          generation.last_path(), generation.identity,
                     generation.packing,      end,                 generation.size,      SavedOf(generation).mark};
+    if (generation.packing == Packing::kPlain && end > 0 && settled.mark.length == 0) return false;  // nor if it grows yet
     if (generation.place != Place::kDeleted) AddSettled(std::move(settled));
     else if (!TurnIntoArchive(settled)) return false;  // later
   }

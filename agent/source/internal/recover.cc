@@ -135,7 +135,8 @@ Status Tailer::Impl::RecoverSaved(Chain& chain, const SavedPosition& saved, cons
   if (!found) return Forward(found);
   // A new file that came to the path since `current` was looked at, with the number of an empty one.
   if (*found && NothingKnown(saved)) {
-    const auto real = parts_.fs.RealPath(chain.path);
+    auto real = parts_.fs.RealPath(chain.path);
+    if (!real && real.error().code != Code::kNotFound) return Forward(real);
     if ((*found)->path == (real ? *real : chain.path)) return {};
   }
   if (*found && FindGeneration(*chain.slot, (*found)->stat) != nullptr) return {};
@@ -228,16 +229,17 @@ Result<std::optional<Found>> Tailer::Impl::LocateByContent(const SavedPosition& 
   const std::string last_name(platform::BaseOf(saved.path));
   auto candidates = SiblingsOf(directory, last_name);
   if (!candidates) return Forward(candidates);
-  const auto real = parts_.fs.RealPath(chain.path);
+  auto real = parts_.fs.RealPath(chain.path);
+  if (!real && real.error().code != Code::kNotFound) return Forward(real);
   const std::string base(platform::BaseOf(real ? *real : chain.path));
   if (base != last_name) {
     auto more = SiblingsOf(directory, base);
     if (!more) return Forward(more);
     for (Sibling& sibling : *more) candidates->push_back(std::move(sibling));
   }
-  if (const auto stat = parts_.fs.Stat(saved.path + ".gz")) {
-    candidates->push_back({last_name + ".gz", saved.path + ".gz", *stat, Packing::kGzip});
-  }
+  auto archive = parts_.fs.Stat(saved.path + ".gz");
+  if (!archive && archive.error().code != Code::kNotFound) return Forward(archive);
+  if (archive) candidates->push_back({last_name + ".gz", saved.path + ".gz", *archive, Packing::kGzip});
   // A rotated name that the pattern matches, too, may have been shifted before the file was packed.
   for (size_t at = last_name.find_first_of(".-_", 1); at != std::string::npos; at = last_name.find_first_of(".-_", at + 1)) {
     if (!IsRotatedName(last_name.substr(0, at), last_name) || last_name.substr(0, at) == base) continue;
@@ -282,8 +284,10 @@ void Tailer::Impl::ContinueSaved(Chain& chain, const SavedPosition& saved, Found
                                                                       : found.stat.size == saved.size);
   if (settled) {
     Identity identity{found.stat.device, found.stat.inode, found.stat.born_ns, saved.identity.head};
-    AddSettled({saved.job, saved.follows, found.path, identity, found.packing, saved.offset, found.stat.size,
-                saved.mark});
+    Settled over{saved.job, saved.follows, found.path, identity, found.packing, saved.offset, found.stat.size,
+                 saved.mark};
+    if (found.packing == Packing::kPlain) Complete(over, *found.file);
+    AddSettled(std::move(over));
     return;
   }
   LogInfo("a rotated file is read on where it was left",

@@ -65,7 +65,7 @@ WallNanos Tailer::Impl::SeenUntil() {
 
 PositionView Tailer::Impl::SavedOf(Generation& generation) {
   const uint64_t offset = generation.file->committed_offset.load(std::memory_order_relaxed);
-  if (offset != generation.saved_offset) {
+  if (offset != generation.saved_offset || (generation.mark.length == 0 && offset > 0)) {
     generation.mark = {};
     const std::shared_ptr<platform::File> file = generation.source->file();
     if (file != nullptr && generation.packing == Packing::kPlain) {

@@ -74,13 +74,34 @@ void Tailer::Impl::CheckSettledAt(const std::string& path) {
   }
 }
 
+// The same, by an event that only tells of growth: another one tells where it has gone since.
+void Tailer::Impl::CheckGrownAt(const std::string& path) {
+  const auto [first, last] = settled_by_path_.equal_range(path);
+  if (first == last) return;
+  const auto stat = parts_.fs.Stat(path);
+  const auto is_there = [&](const auto& entry) { return stat && entry.second->identity.SameInode(*stat); };
+  if (std::any_of(first, last, is_there)) CheckSettledAt(path);
+}
+
+// What a disk error has hidden of its beginning, or of its end.
+void Tailer::Impl::Complete(Settled& settled, platform::File& file) {
+  Fingerprint& head = settled.identity.head;
+  if (head.length < std::min<uint64_t>(Fingerprint::kMost, settled.offset)) (void)CheckHead(file, head).has_value();
+  if (settled.mark.length > 0 || settled.offset == 0) return;
+  if (const auto mark = ReadMark(file, settled.offset)) settled.mark = *mark;
+}
+
 // False: forget it.
 bool Tailer::Impl::CheckSettled(Settled& settled) {
   const auto stat = parts_.fs.Stat(settled.path);
   if (!stat && stat.error().code != Code::kNotFound) return true;
-  if (!stat || !settled.identity.SameInode(*stat)) {
-    return FollowSettled(settled) || !TurnIntoArchive(settled);
+  bool same = stat && settled.identity.SameInode(*stat);
+  if (same && settled.packing == Packing::kPlain && stat->size > settled.offset && stat->born_ns == 0) {
+    const auto found = FindSettled(settled.job, *stat, settled.path);  // the number may be another file's
+    if (!found) return true;
+    same = *found == &settled;
   }
+  if (!same) return FollowSettled(settled) || !TurnIntoArchive(settled);
   if (settled.packing != Packing::kPlain) return true;
   if (stat->size < settled.offset) {  // truncated: what comes is new
     VisitChainsAt(settled.path, [this](Chain& chain) {

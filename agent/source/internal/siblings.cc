@@ -52,13 +52,15 @@ Result<std::vector<Sibling>> Tailer::Impl::SiblingsOf(const std::string& directo
       if (entry.type == FileType::kDirectory || !IsRotatedName(base, entry.name)) continue;
       const std::string path = platform::Join(directory, entry.name);
       auto stat = parts_.fs.LinkStat(path);
+      if (!stat && stat.error().code != Code::kNotFound) return Forward(stat);
       // Gone, or names were shifted: the newest name of all is not in this listing.
-      moved = moved || (stat ? stat->inode != entry.inode : stat.error().code == Code::kNotFound);
+      moved = moved || !stat || stat->inode != entry.inode;
       if (stat && stat->type == FileType::kRegular) siblings.push_back({entry.name, path, *stat, PackingOf(entry.name)});
     }
     // Rotated since: its new name is not in this listing, and nothing else in it tells.
-    const auto there = parts_.fs.LinkStat(platform::Join(directory, base));
-    moved = moved || (there ? there->inode != log : log != 0 && there.error().code == Code::kNotFound);
+    auto there = parts_.fs.LinkStat(platform::Join(directory, base));
+    if (!there && there.error().code != Code::kNotFound) return Forward(there);
+    moved = moved || (there ? there->inode : 0) != log;
     if (moved) listings_.erase(listing);
   }
   std::sort(siblings.begin(), siblings.end(), [&](const Sibling& a, const Sibling& b) {
@@ -180,6 +182,7 @@ Status Tailer::Impl::CheckSettledIn(const std::string& directory) {
 // Rotated files that nobody knows and that are not history, and those that are.
 Result<std::vector<Sibling>> Tailer::Impl::UnknownSiblings(Chain& chain, const FileStat* current,
                                                            std::vector<Sibling>& history) {
+  chain.looked_beside = now_;
   bool moved = false;
   auto unknown = UnknownAsListed(chain, current, history, moved);
   for (int tries = 1; unknown && moved && tries < kMostTries; ++tries) {
@@ -193,7 +196,8 @@ Result<std::vector<Sibling>> Tailer::Impl::UnknownSiblings(Chain& chain, const F
 
 Result<std::vector<Sibling>> Tailer::Impl::UnknownAsListed(Chain& chain, const FileStat* current,
                                                            std::vector<Sibling>& history, bool& moved) {
-  const auto real = parts_.fs.RealPath(chain.path);
+  auto real = parts_.fs.RealPath(chain.path);
+  if (!real && real.error().code != Code::kNotFound) return Forward(real);
   const std::string path = real ? *real : chain.real_path();
   auto siblings = SiblingsOf(std::string(platform::DirectoryOf(path)), std::string(platform::BaseOf(path)));
   if (!siblings) return siblings;

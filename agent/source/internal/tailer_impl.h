@@ -104,7 +104,7 @@ class Tailer::Impl final : public TreeListener {
   // -- generations.cc --
   Generation* Begin(Chain& chain, Start start);
   Generation* ContinueAt(Generation& old, uint64_t offset, bool own_order);
-  void Inspect(Generation& generation, bool check_head);
+  bool Inspect(Generation& generation, bool check_head);
   void Truncated(Generation& generation, uint64_t high);
   Result<bool> ContinueInCopy(Generation& generation);
   void GoOnInCopy(Generation& generation, const Sibling& copy, std::shared_ptr<platform::File> file);
@@ -150,7 +150,9 @@ class Tailer::Impl final : public TreeListener {
                                platform::File* open = nullptr);
   void EraseSettled(const Settled* settled);
   void MoveSettled(const std::string& from, const std::string& to);
+  void Complete(Settled& settled, platform::File& file);
   void CheckSettledAt(const std::string& path);
+  void CheckGrownAt(const std::string& path);
   bool CheckSettled(Settled& settled);
   bool FollowSettled(Settled& settled);
   Status TurnIntoArchive(const Settled& settled);

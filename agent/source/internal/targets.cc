@@ -161,6 +161,10 @@ void Tailer::Impl::RecoverOrphan(Slot& slot, const std::string& path) {
   if (chain.recovered) return;
   RecoverLastRun(chain);
   const auto stat = parts_.fs.Stat(path);
+  if (!stat && stat.error().code != Code::kNotFound) {
+    LookNowhere(chain, stat.error());
+    return;
+  }
   chain.vanished = !stat.has_value();
   Status recovered = Recover(chain, stat ? &*stat : nullptr);
   if (!recovered) Trouble(chain, recovered.error());
