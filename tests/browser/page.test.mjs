@@ -21,8 +21,10 @@ after(() => browser.close());
 // The server with made-up data; `tell` returns when the command has been obeyed.
 async function startServer(pods) {
   const child = spawn(process.env.PAGE_SERVER, [String(pods)], { stdio: ['pipe', 'pipe', 'ignore'] });
+  const failed = new Promise((_, reject) => child.on('error', reject));
   const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
-  const port = (await lines.next()).value;
+  const port = (await Promise.race([lines.next(), failed])).value;
+  assert.match(String(port), /^\d+$/, `${process.env.PAGE_SERVER} ended before it listened`);
   return {
     url: `http://localhost:${port}/sluice/`,
     async tell(command) {
@@ -37,7 +39,7 @@ function suite(name, pods, body) {
   describe(name, () => {
     const t = {};
     before(async () => { t.server = await startServer(pods); });
-    after(() => t.server.stop());
+    after(() => t.server?.stop());
     beforeEach(async () => {
       t.context = await browser.newContext({ viewport: { width: 1280, height: 800 } });
       t.page = await t.context.newPage();

@@ -20,6 +20,7 @@ if [ -z "${PAGE_SERVER:-}" ]; then
   cmake --build build/dev --target page_server
   PAGE_SERVER=$PWD/build/dev/bin/page_server
 fi
+PAGE_SERVER=$(realpath -e "$PAGE_SERVER")  # node runs elsewhere
 export PAGE_SERVER
 export SHOTS=$PWD/build/browser
 mkdir -p "$SHOTS"
