@@ -129,6 +129,34 @@ TEST_P(TailerLate, AFileThatIsReadInTwoPartsIsPackedAndPastThePinnedBudget) {
   EXPECT_EQ(losses.bytes(), 0U);
 }
 
+// The late line was stored, and what stands before it was not: there were two positions of one file,
+// and the settled one said that all of it was stored.
+TEST_P(TailerLate, AFileOfTwoPartsHasOnePosition) {
+  AddTarget("/logs/*.log");
+  mem.Append(kLog, "1\n");
+  const auto writer = mem.OpenToAppend(kLog);
+  acknowledge = false;
+  Start();
+  Step();
+  mem.Move(kLog, kFirst);
+  mem.Append(kLog, "2\n");
+  Pass(15s);
+  mem.Append(writer, "late\n");
+  Pass(2s);
+  while (lane->open_batches() > 1) lane->Acknowledge(1);  // all but the first line's
+  Pass(15s);
+  tailer->Save(clock.Now());
+  const std::string saved = mem.Content(kPositions), which = "ino=" + std::to_string(mem.InodeOf(kFirst)) + " ";
+  const size_t position = saved.find(which);
+  ASSERT_NE(position, std::string::npos) << saved;
+  EXPECT_EQ(saved.find(which, position + 1), std::string::npos) << saved;
+  lane->AcknowledgeAll();
+  ReadAll(GetParam());
+  Strings lines = Lines();
+  EXPECT_EQ(std::erase(lines, "late"), 1U);
+  EXPECT_EQ(lines, (Strings{"1", "2"}));
+}
+
 INSTANTIATE_TEST_SUITE_P(Killed, TailerLate, ::testing::Bool());
 
 }  // namespace

@@ -410,7 +410,7 @@ void Tailer::Impl::BeginAgain(const std::vector<Generation*>& ended) {
 // True if the generation was settled, and is gone.
 bool Tailer::Impl::TryClose(Generation& generation) {
   if (!generation.drained()) return false;
-  if (generation.sealed && !generation.loss_reported) return false;
+  if ((generation.sealed && !generation.loss_reported) || BehindAHole(generation)) return false;
   if (!generation.sealed && generation.looked_at != now_) return false;  // drained just now
   // Without it its archive would not be known.
   if (!generation.sealed && !generation.continued && !generation.head_complete()) return false;

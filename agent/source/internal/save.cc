@@ -63,6 +63,16 @@ WallNanos Tailer::Impl::SeenUntil() {
   return seen_until_;
 }
 
+// A file has one position: what was read on in it on its own waits for what stands before it.
+bool Tailer::Impl::BehindAHole(const Generation& generation) const {
+  const auto& all = generation.chain->generations;
+  return std::any_of(all.begin(), all.end(), [&](const auto& other) {
+    const bool before = other->continued && other->file->start_offset < generation.file->start_offset;
+    return before && !other->drained() && other->identity.inode == generation.identity.inode &&
+           other->identity.device == generation.identity.device;
+  });
+}
+
 PositionView Tailer::Impl::SavedOf(Generation& generation) {
   const uint64_t offset = generation.file->committed_offset.load(std::memory_order_relaxed);
   if (offset != generation.saved_offset || (generation.mark.length == 0 && offset > 0)) {

@@ -217,6 +217,7 @@ class Tailer::Impl final : public TreeListener {
   void SaveSoon();
   WallNanos SeenUntil();
   std::vector<PositionView> Collect();
+  bool BehindAHole(const Generation& generation) const;
   PositionView SavedOf(Generation& generation);
 
   TailerOptions options_;
