@@ -10,6 +10,7 @@ import shutil
 import socket
 import ssl
 import subprocess
+import threading
 import time
 import urllib.request
 
@@ -86,13 +87,15 @@ class Cluster:
             return False
 
     def kubeconfig(self, user):
+        # Replaced whole: another thread's kubectl may be reading it, and an empty one means localhost:8080.
         path = self.base / f"{user}.config"
-        path.write_text(yaml.safe_dump({
+        fresh = self.base / f"{user}.config.{threading.get_ident()}"
+        fresh.write_text(yaml.safe_dump({
             "apiVersion": "v1", "kind": "Config", "current-context": "test",
             "clusters": [{"name": "test", "cluster": {"server": f"https://127.0.0.1:{self.port}", "insecure-skip-tls-verify": True}}],
             "contexts": [{"name": "test", "context": {"cluster": "test", "user": user}}],
             "users": [{"name": user, "user": {"token": f"{user}-token"}}]}))
-        return path
+        return fresh.replace(path)
 
     def environment(self, user="admin"):
         return {"PATH": f"{self.base}/bin:/usr/bin:/bin", "HOME": str(self.base), "KUBECONFIG": str(self.kubeconfig(user))}
