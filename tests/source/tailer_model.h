@@ -21,34 +21,10 @@
 #include <string>
 #include <vector>
 
+#include "tests/source/model_operations.h"
 #include "tests/source/model_writers.h"
 
 namespace agent::source {
-
-enum class Do {
-  kWrite, kWritePart, kRotate, kLateWrite, kGzip, kDropOldest, kTruncate, kCopyTruncate, kDelete, kRemoveDirectory,
-  kRestart, kDropOldestRun, kMeanwhile,
-  kEvents, kRead, kAcknowledge, kTick, kPass, kPassLong, kKill, kStart, kStop, kOutage, kOverflow, kFaults, kHeal,
-};
-inline constexpr const char* kDoNames[] = {
-    "write", "write part", "rotate", "late write", "gzip", "drop oldest", "truncate", "copytruncate", "delete",
-    "remove directory", "restart", "drop oldest run", "meanwhile", "events", "read", "acknowledge", "tick", "pass", "pass long", "kill", "start", "stop",
-    "outage", "overflow", "faults", "heal"};
-
-struct Operation {
-  Do what;
-  uint32_t a = 0;
-  uint32_t b = 0;
-};
-
-inline std::string Describe(const std::vector<Operation>& operations) {
-  std::string out;
-  for (const Operation& each : operations) {
-    out += std::string(kDoNames[static_cast<int>(each.what)]) + " " + std::to_string(each.a) + " " +
-           std::to_string(each.b) + "\n";
-  }
-  return out;
-}
 
 class TailerModel : private ModelWriters {
  public:
@@ -294,13 +270,6 @@ class TailerModel : private ModelWriters {
       Read(1 << 20);
       while (lane->open_batches() > 0) StoreBatch(0);
     }
-  }
-
-  std::string Missing() const {
-    for (const Line& line : lines_) {
-      if (line.stored == 0 && !line.excused) return line.text + (line.late ? " (late)" : "");
-    }
-    return "";
   }
 
   void CheckEnd() {
