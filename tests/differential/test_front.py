@@ -8,6 +8,7 @@ import collections
 import re
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -70,6 +71,16 @@ def run(program: Path, *words: str, stdin: str = ""):
                           stderr=subprocess.PIPE, timeout=60, check=False)
 
 
+def complete(result, is_complete):
+    """What a run of Promtail gives once nothing of it is missing: at the end of standard input it
+    sometimes stops before its last entry is out (3 of 600 dry runs on an idle machine)."""
+    for _ in range(5):
+        got = result()
+        if is_complete(got):
+            return got
+    raise AssertionError(f"Promtail left something out five times, last: {got}")
+
+
 def printed(out: bytes) -> list:
     """Entries of a dry run: labels and line; and the time unless it is today's."""
     rows = []
@@ -83,10 +94,9 @@ def printed(out: bytes) -> list:
 
 def test_dry_run_of_standard_input(promtail, config):
     words = (f"-config.file={config}", "-stdin", "-dry-run")
-    theirs = run(promtail, *words, stdin=LINES)
+    theirs = complete(lambda: run(promtail, *words, stdin=LINES), lambda run: len(printed(run.stdout)) == 6)
     ours = run(side_by_side.AGENT, *words, stdin=LINES)
     assert (theirs.returncode, ours.returncode) == (0, 0), ours.stderr
-    assert len(printed(theirs.stdout)) == 6
     assert printed(ours.stdout) == printed(theirs.stdout)
     assert ours.stdout.startswith(b"Clients configured:\n----------------------\nurl: http://127.0.0.1:1/")
 
@@ -102,7 +112,8 @@ def blocks(err: bytes) -> dict:
 
 def test_inspect(promtail, config):
     words = (f"-config.file={config}", "-stdin", "-dry-run", "-inspect")
-    theirs = blocks(run(promtail, *words, stdin=LINES).stderr)
+    theirs = complete(lambda: blocks(run(promtail, *words, stdin=LINES).stderr),
+                      lambda found: len(found.get("tenant", [])) == 6)
     ours = blocks(run(side_by_side.AGENT, *words, stdin=LINES).stderr)
     assert set(theirs) == INSPECTED
     assert {stage: ours.get(stage) for stage in theirs} == theirs
@@ -127,15 +138,13 @@ def pushed(program: Path, folder: Path, *words: str) -> list:
 
 
 def test_standard_input_is_pushed(promtail, tmp_path):
-    folders = [tmp_path / name for name in ("promtail", "agent")]
-    for folder in folders:
-        folder.mkdir()
-    theirs = pushed(promtail, folders[0], "-client.external-labels=who=me")
-    ours = pushed(side_by_side.AGENT, folders[1], "-client.external-labels=who=me")
+    who = "-client.external-labels=who=me"
+    theirs = complete(lambda: pushed(promtail, Path(tempfile.mkdtemp(dir=tmp_path)), who),
+                      lambda entries: len(entries) == 6)
+    ours = pushed(side_by_side.AGENT, Path(tempfile.mkdtemp(dir=tmp_path)), who)
     # __path__ differs by folder.
     strip = lambda rows: [(t, tuple(p for p in ls if p[0] != "__path__"), ts, line)  # noqa: E731
                           for t, ls, ts, line in rows]
-    assert len(theirs) == 6
     assert strip(ours) == strip(theirs)
 
 
