@@ -10,6 +10,7 @@ namespace agent::source {
 namespace {
 
 constexpr uint64_t kMostBytes = 256 * 1024 * 1024;
+constexpr int kReadAttempts = 5;
 constexpr Duration kFirstBackoff = std::chrono::seconds(1);
 constexpr Duration kLongestBackoff = std::chrono::seconds(30);
 
@@ -73,6 +74,8 @@ Status Positions::Load() {
     seen_until_ns_ = stat->modified_ns;
   }
   auto text = ReadWhole(fs_, options_.filename, kMostBytes);
+  // A disk that failed once has not damaged the file; setting it aside would send every line twice.
+  for (int again = 1; !text && again < kReadAttempts; ++again) text = ReadWhole(fs_, options_.filename, kMostBytes);
   if (!text) return SetAside("it cannot be read: " + text.error().what);
   auto content = ParsePositions(*text, options_.filename);
   if (!content && content.error().code == Code::kConfig) return Forward(content);

@@ -7,6 +7,7 @@
 #include <gtest/gtest.h>
 
 #include <cerrno>
+#include <utility>
 
 #include "agent/core/log.h"
 #include "tests/support/faulty_fs.h"
@@ -145,6 +146,22 @@ TEST_F(PositionsTest, TornAnywhereItIsSetAsideAndReported) {
     EXPECT_EQ(mem_.Content(kAside), whole.substr(0, length));
     EXPECT_THAT(log.text(), HasSubstr("set aside"));
     mem_.Unlink(kAside);
+  }
+}
+
+// One failed call at the start set the whole file aside, and every line was sent again.
+TEST_F(PositionsTest, AnErrorThatPassesIsNoDamage) {
+  ASSERT_TRUE(Open(mem_)->Save(Views(Files(10)), {}, 1, clock_.Now()));
+  for (const FsCall call : {FsCall::kStat, FsCall::kOpenRead, FsCall::kRead}) {
+    bool failed = false;
+    faulty_.set_before([&](FsCall made, const std::string& path) {
+      if (made != call) return;
+      faulty_.Heal();
+      if (path == kFile && !std::exchange(failed, true)) faulty_.FailAlways(call, EIO);
+    });
+    EXPECT_EQ(Open(faulty_)->files().size(), 3U) << static_cast<int>(call);
+    EXPECT_TRUE(failed);
+    EXPECT_FALSE(mem_.Exists(kAside));
   }
 }
 

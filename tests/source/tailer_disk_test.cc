@@ -111,6 +111,32 @@ TEST_F(TailerDisk, ADirectoryThatCannotBeLookedAtForAWhile) {
   EXPECT_EQ(Lines(), (Strings{"1"}));
 }
 
+// A link to a directory above it leads round in a circle; an error may hide that for one round.
+TEST(TailerLoop, EndsAndRepeatsNothingWhateverCallFails) {
+  bool failed = true;
+  for (uint64_t number = 0; failed && !::testing::Test::HasFailure(); ++number) {
+    TailerWorld world;
+    LogCapture quiet;
+    world.mem.MakeDirectories("/logs/app");
+    world.mem.Append("/logs/app/a.log", "1\n");
+    world.mem.Symlink("/logs", "/logs/app/round");
+    world.AddTarget("/logs/**/*.log");
+    failed = false;
+    world.faulty.set_before([&, made = uint64_t{0}](FsCall call, const std::string&) mutable {
+      if (call != FsCall::kStat) return;
+      world.faulty.Heal();
+      if (made++ != number) return;
+      world.faulty.FailAlways(call, EIO);
+      failed = true;
+    });
+    world.Start();
+    world.Pass(3s);
+    world.mem.Append("/logs/app/a.log", "2\n");
+    world.Pass(3s);
+    EXPECT_EQ(world.Lines(), (Strings{"1", "2"})) << "without call " << number << "\n" << quiet.text();
+  }
+}
+
 // After a queue of events had overflowed, too, an error counted as gone: what came later was not told.
 TEST_F(TailerDisk, ADirectoryIsNotGoneBecauseItCannotBeLookedAt) {
   mem.Append("/logs/a.log", "1\n");
