@@ -86,7 +86,7 @@ def run(args):
                      f"{waiting['lost'] / 1e9:.2f} GB lost")
                 before = agent.cpu_now()
                 with harness.Sink(args.programs, f"--port={port}", *args.sink_option) as sink:
-                    # Whoever waits between two tries waits it out: five minutes at most.
+                    back = time.monotonic()
                     sink.wait(1, 400, agent.alive)
                     began = time.monotonic()
                     time.sleep(args.together)
@@ -94,7 +94,7 @@ def run(args):
                     writer.wait()
                     written = json.loads((folder / "live.json").read_text())
                     stats, seconds, peak = drain(args, sink, agent, began)
-                    found = {"cpu": agent.cpu_now() - before, "seconds": seconds, "peak": peak,
+                    found = {"noticed": began - back, "cpu": agent.cpu_now() - before, "seconds": seconds, "peak": peak,
                              "lost": metric(url, "sluice_unread_bytes_lost_total"), "line_bytes": stats["line_bytes"],
                              "marks": stats["marks"], "duplicates": stats["duplicates"], "reordered": stats["reordered"],
                              "requests": stats["requests"]}
@@ -118,6 +118,7 @@ def rows(found):
                         f"{found['written_bytes'] / 1e9:.2f} GB, {found['written_lines']:,} lines"],
             ["without Loki", f"{away['seconds']:.0f} s: {mib(away['peak'])} RSS at most, {away['cpu'] / away['seconds']:.4f} core"],
             ["pinned when Loki came back", f"{found['waiting']['pinned'] / 1e6:.0f} MB"],
+            ["first lines after Loki came back", f"{drained['noticed']:.1f} s"],
             ["drain, the pods writing on", f"{drained['seconds']:.0f} s, {drained['cpu']:.1f} s CPU for {drained['line_bytes'] / 1e6:.0f} MB "
                                            f"of lines, {mib(drained['peak'])} RSS at most"],
             ["arrived", f"{drained['marks']:,} lines, {drained['duplicates']} twice, {drained['reordered']} out of order"],

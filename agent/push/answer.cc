@@ -47,6 +47,7 @@ void Deliverer::OnAnswer(Track& track, Result<http::Response> result) {
   const Classified answer = Classify(outcome.status, result ? std::string_view(result->body) : std::string_view());
   if (result && answer.verdict != Verdict::kStored) what = answer.error.sentence;
   client.metrics->ObserveRequest(outcome.status, std::chrono::duration<double>(elapsed).count());
+  if (!outcome.nobody()) client.knock_at = kNever;
   const bool probe = track.parts.front().probe;
   if (!probe || !answer.error.empty_request) Note(track, outcome.status, what);
   if (probe) {
@@ -97,13 +98,16 @@ void Deliverer::Accepted(Track& track, uint64_t bytes, uint64_t entries) {
   track.failing_since = kNever;
   track.away = false;
   tenant.client.accepted_at = now_;
+  tenant.client.knock_at = kNever;
+  tenant.client.let_in = false;
   if (std::exchange(tenant.client.any_away, false)) Returned(tenant.client);
 }
 
-// Loki is back: nobody waits out what may be minutes. Who fails again waits as usual.
+// Loki is back: nobody waits out what may be minutes. Who fails again begins with a short wait.
 void Deliverer::Returned(Client& client) {
   const auto wake = [this](Track& track) {
     if (!std::exchange(track.away, false)) return;
+    track.backoff.Reset();
     track.not_before = now_;
     Send(track);
   };
@@ -200,6 +204,7 @@ bool Deliverer::Retry(Track& track, const Outcome& outcome) {
   const bool no_loki = (status < 0 || status >= 500) && !outcome.ours && !outcome.retry_after;
   track.away = no_loki && tenant.client.accepted_at < track.failing_since;
   tenant.client.any_away = tenant.client.any_away || track.away;
+  if (track.away) NoteAbsence(tenant.client, outcome, wait);
   tenant.client.metrics->Resent(status < 0         ? "no_answer"
                                 : outcome.of_stream ? "stream_limited"
                                 : status == 429     ? "rate_limited"

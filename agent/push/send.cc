@@ -176,6 +176,16 @@ void Deliverer::Send(Track& track) {
   track.sent = now_;
   ++client.in_flight;
   in_flight_[track.token] = &track;
+  const Body& body = track.parts.front().probe ? probe_ : track.parts.front().body;
+  track.request = http_.Submit(MakeRequest(tenant, body), [box = box_, token = track.token, keep = body.data](
+                                                              Result<http::Response> result) {
+    box->answers.push_back({token, std::move(result)});
+  });
+}
+
+// It borrows the body.
+http::Request Deliverer::MakeRequest(const Tenant& tenant, const Body& body) const {
+  const Client& client = tenant.client;
   http::Request request;
   request.method = "POST";
   request.url = client.options.url;
@@ -184,15 +194,11 @@ void Deliverer::Send(Track& track) {
     std::erase_if(request.headers, [](const http::Header& h) { return SameName(h.name, "X-Scope-OrgID"); });
     request.headers.push_back({"X-Scope-OrgID", tenant.name});
   }
-  const Body& body = track.parts.front().probe ? probe_ : track.parts.front().body;
   request.body = body.view();
   request.endpoint = client.endpoint;
   request.timeout = client.options.timeout;
   request.max_response_bytes = kAnswerBytes;
-  track.request = http_.Submit(std::move(request), [box = box_, token = track.token, keep = body.data](
-                                                       Result<http::Response> result) {
-    box->answers.push_back({token, std::move(result)});
-  });
+  return request;
 }
 
 void Deliverer::SetTimer(Track& track, MonoTime when) {
@@ -210,7 +216,12 @@ void Deliverer::Tick(MonoTime now, WallNanos wall) {
   answers.swap(box_->answers);
   for (AnswerBox::Answer& answer : answers) {
     const auto found = in_flight_.find(answer.token);
-    if (found == in_flight_.end()) continue;  // given up
+    if (found == in_flight_.end()) {
+      for (const auto& client : clients_) {
+        if (client->knock_token == answer.token) OnKnock(*client, answer.result);
+      }
+      continue;  // or given up
+    }
     Track& track = *found->second;
     in_flight_.erase(found);
     OnAnswer(track, std::move(answer.result));
@@ -219,6 +230,9 @@ void Deliverer::Tick(MonoTime now, WallNanos wall) {
     Track& track = *timers_.begin()->second;
     SetTimer(track, kNever);
     Pump(track.sequence);
+  }
+  for (const auto& client : clients_) {
+    if (client->knock_at <= now) Knock(*client);
   }
   if (stop_at_ != kNever && !hurried_) HurryUp();
   if (now >= stop_at_) CancelAll();
@@ -230,6 +244,7 @@ MonoTime Deliverer::NextDeadline() const {
   if (stop_at_ != kNever && !hurried_) return MonoTime{};
   MonoTime next = jobs_ > 0 ? stop_at_ : kNever;
   if (!timers_.empty()) next = std::min(next, timers_.begin()->first);
+  for (const auto& client : clients_) next = std::min(next, client->knock_at);
   return next;
 }
 
@@ -251,6 +266,9 @@ void Deliverer::CancelAll() {
   for (const auto& [token, track] : in_flight_) http_.Cancel(track->request);
   in_flight_.clear();
   timers_.clear();
+  for (const auto& client : clients_) {
+    if (client->knock_token != 0) http_.Cancel(client->knock);
+  }
   std::vector<std::shared_ptr<Job>> jobs;
   const auto collect = [&jobs](const Track& track) {
     for (const Part& part : track.parts) {

@@ -9,6 +9,10 @@
 // before it in doubt. They are sent again, one request each, because only such an answer
 // is exact; and for kCareful after it, streams of that tenant that have not been
 // confirmed so, and limited ones, are sent apart. Loki hides identical repeats.
+//
+// While nobody answers, the wait for the next try grows to five minutes, and Loki may be
+// back all that time. So every kKnockEvery an empty push is sent: what answers that ends
+// the waits (knock.cc).
 #pragma once
 
 #include <memory>
@@ -38,6 +42,8 @@ struct Outcome {
   int status = -1;
   bool ours = false;  // it fails until a person changes something
   bool of_stream = false;  // a limit of single streams, not of the tenant
+  // No answer, or that of a proxy which has none.
+  bool nobody() const { return status < 0 || status == 502 || status == 503 || status == 504; }
   std::optional<Duration> retry_after;
 };
 
@@ -62,6 +68,7 @@ class Deliverer {
   void Open(Sequence& sequence, std::unique_ptr<PushBatch> batch);
   void Distribute(Sequence& sequence, const std::shared_ptr<Job>& job, PushRequest request);
   void Send(Track& track);
+  http::Request MakeRequest(const Tenant& tenant, const Body& body) const;
   void SetTimer(Track& track, MonoTime when);
   void Forget(Sequence& sequence);
   void HurryUp();
@@ -84,6 +91,11 @@ class Deliverer {
   void UnknownRefusal(Track& track, const LokiError& error);
   void OnProbe(Track& track, const Classified& answer, const Outcome& outcome);
   void Misconfigured(Track& track, const Outcome& outcome);
+
+  // -- knocking (knock.cc) --
+  void NoteAbsence(Client& client, const Outcome& outcome, Duration wait);
+  void Knock(Client& client);
+  void OnKnock(Client& client, const Result<http::Response>& result);
 
   // -- parts (parts.cc) --
   Part MakePart(const Part& from, const PushRequest& request);

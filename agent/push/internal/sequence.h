@@ -115,6 +115,11 @@ struct Client {
   uint64_t in_flight = 0;
   MonoTime accepted_at = MonoTime::min();
   bool any_away = false;
+  // -- knock.cc --
+  MonoTime knock_at = kNever;
+  uint64_t knock_token = 0;  // of the knock in flight; 0: none
+  http::RequestId knock = 0;
+  bool let_in = false;  // a knock was answered, and since then nothing was stored and somebody was there
   ClientStatus status;
 };
 
