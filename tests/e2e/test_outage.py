@@ -15,7 +15,7 @@ from pathlib import Path
 
 sys.path[:0] = [str(Path(__file__).resolve().parent), str(Path(__file__).resolve().parents[1] / "support")]
 
-from loki import free_ports  # noqa: E402
+from loki import Loki, free_ports  # noqa: E402
 from running import AGENT, PODGEN, Agent, Pods, Sink, get, pod_config, post, wait_for  # noqa: E402
 
 MIB = 1024 * 1024
@@ -46,6 +46,20 @@ def metric(port: int, name: str) -> float:
 def with_server(config: str, port: int) -> str:
     return config.replace("server: {disable: true}",
                           f"server: {{http_listen_address: 127.0.0.1, http_listen_port: {port}}}")
+
+
+def test_a_loki_that_is_back_is_found_long_before_the_backoff_ends(tmp_path):
+    pods = Pods(tmp_path / "pods")
+    path = pods.file("found-1")
+    pods.write(path, "while nobody was there")
+    with Loki() as loki:
+        loki.stop()
+        config = pod_config(loki.push_url, pods.root, client="    backoff_config: {min_period: 10m, max_period: 20m}\n")
+        with Agent(config, tmp_path / "a") as agent:
+            wait_for(lambda: "could not be delivered" in agent.log, "a push fails")
+            loki.start()
+            wait_for(lambda: loki.count('{pod="found-1"}') == 1, "the line in Loki", 90)
+            assert "somebody answers again" in agent.log
 
 
 def test_an_outage_costs_neither_memory_nor_cpu_and_what_waited_drains_fairly(tmp_path):
