@@ -28,7 +28,7 @@ class LokiModel {
   explicit LokiModel(uint32_t seed) : random_(seed) { calm_ = false; }
 
   ScriptedAnswer Push(const ReceivedRequest& request) {
-    if (!calm_ && away_ == 0 && Chance(3)) {
+    if (!calm_ && away_ == 0 && Chance(8)) {
       away_ = 10 + random_() % 30;
       absence_ = random_() % 2 == 0 ? Broken(Wire::kReset) : Answer(503);
     }
