@@ -47,7 +47,11 @@ void Deliverer::OnAnswer(Track& track, Result<http::Response> result) {
   const Classified answer = Classify(outcome.status, result ? std::string_view(result->body) : std::string_view());
   if (result && answer.verdict != Verdict::kStored) what = answer.error.sentence;
   client.metrics->ObserveRequest(outcome.status, std::chrono::duration<double>(elapsed).count());
-  if (!outcome.nobody()) client.knock_at = kNever;
+  if (outcome.nobody()) {
+    sequence.tenant.confirmed.clear();  // who comes back may have forgotten its streams
+  } else {
+    client.knock_at = kNever;
+  }
   const bool probe = track.parts.front().probe;
   if (!probe || !answer.error.empty_request) Note(track, outcome.status, what);
   if (probe) {
@@ -261,6 +265,7 @@ void Deliverer::StreamLimited(Track& track, const LokiError& error, const Outcom
   outcome.of_stream = true;
   Sequence& sequence = track.sequence;
   Tenant& tenant = sequence.tenant;
+  const bool careful = now_ < tenant.careful_until;
   tenant.careful_until = now_ + kCareful;
   if (&track != &sequence.main) {  // it is apart already
     track.keep_until = now_ + kCareful;
@@ -284,7 +289,7 @@ void Deliverer::StreamLimited(Track& track, const LokiError& error, const Outcom
   std::vector<PushRequest> streams = PerStream(std::move(*request));
   for (size_t i = 0; i < streams.size(); ++i) {
     const std::string& labels = streams[i].streams(0).labels();
-    if (!limited[i] && !rate && tenant.confirmed.contains(labels)) {
+    if (!limited[i] && !rate && careful && Exists(tenant, labels)) {
       settled.add_streams()->Swap(streams[i].mutable_streams(0));  // it exists, so it was stored
       continue;
     }

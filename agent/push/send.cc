@@ -143,9 +143,7 @@ void Deliverer::Distribute(Sequence& sequence, const std::shared_ptr<Job>& job, 
   std::vector<Part> apart;
   for (PushRequest& one : PerStream(std::move(request))) {
     const std::string& labels = one.streams(0).labels();
-    const auto confirmed = tenant.confirmed.find(labels);
-    const bool doubtful = now_ < tenant.careful_until && (confirmed == tenant.confirmed.end() ||
-                                                          now_ - confirmed->second > kConfirmedFor);
+    const bool doubtful = now_ < tenant.careful_until && !Exists(tenant, labels);
     if (doubtful || sequence.aside.contains(labels)) {
       apart.push_back(MakePart(from, one));
     } else {
@@ -156,6 +154,11 @@ void Deliverer::Distribute(Sequence& sequence, const std::shared_ptr<Job>& job, 
   if (job->open_parts == 0) Settle(*job, false);
   if (together.streams_size() > 0) sequence.main.parts.push_back(MakePart(from, together));
   PutAside(sequence, std::move(apart));
+}
+
+bool Deliverer::Exists(const Tenant& tenant, const std::string& stream) const {
+  const auto found = tenant.confirmed.find(stream);
+  return found != tenant.confirmed.end() && now_ - found->second <= kConfirmedFor;
 }
 
 void Deliverer::Send(Track& track) {

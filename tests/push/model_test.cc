@@ -7,6 +7,7 @@
 
 #include <cstdlib>
 #include <map>
+#include <mutex>
 #include <random>
 #include <set>
 
@@ -28,6 +29,7 @@ class LokiModel {
   explicit LokiModel(uint32_t seed) : random_(seed) { calm_ = false; }
 
   ScriptedAnswer Push(const ReceivedRequest& request) {
+    const std::lock_guard lock(mutex_);  // connections have threads of their own
     if (!calm_ && away_ == 0 && Chance(8)) {
       away_ = 10 + random_() % 30;
       absence_ = random_() % 2 == 0 ? Broken(Wire::kReset) : Answer(503);
@@ -63,8 +65,14 @@ class LokiModel {
     return verdict;
   }
 
-  void Calm() { calm_ = true; }
-  const std::map<std::string, std::vector<std::string>>& stored() const { return stored_; }
+  void Calm() {
+    const std::lock_guard lock(mutex_);
+    calm_ = true;
+  }
+  std::map<std::string, std::vector<std::string>> stored() const {
+    const std::lock_guard lock(mutex_);
+    return stored_;
+  }
 
  private:
   bool Chance(int percent) { return static_cast<int>(random_() % 100) < percent; }
@@ -101,6 +109,7 @@ class LokiModel {
     return word != "behind";
   }
 
+  mutable std::mutex mutex_;
   std::mt19937 random_;
   bool calm_;
   bool limited_ = false;
@@ -142,9 +151,10 @@ class Model : public PushHarness {
   }
 
   void Check() {
+    const auto stored = model_->stored();
     for (const auto& [labels, lines] : wanted_) {
-      const auto found = model_->stored().find(labels);
-      const std::vector<std::string> got = found == model_->stored().end() ? std::vector<std::string>() : found->second;
+      const auto found = stored.find(labels);
+      const std::vector<std::string> got = found == stored.end() ? std::vector<std::string>() : found->second;
       std::set<std::string> seen;
       int last = -1;
       for (const std::string& line : got) {

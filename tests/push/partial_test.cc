@@ -205,6 +205,34 @@ TEST_F(Partial, NearALimitOnlyConfirmedStreamsGoTogether) {
   EXPECT_EQ(requests[before + (first ? 1 : 0)].streams.at(0).labels, "{app=\"c\"}");
 }
 
+// The list of those was kept while nothing got through, and taken for true an hour later: lines of
+// streams that had to be made anew, and were not, counted as stored.
+TEST_F(Partial, ConfirmationsDoNotOutliveTheCareNorAnAbsence) {
+  const auto limited = [](const ReceivedRequest& request) {
+    return request.streams.size() > 1 ? Answer(429, StreamLimitText("{app=\"x\"}")) : Answer(204, "", true);
+  };
+  struct {
+    const char* name;
+    ScriptedAnswer failure;
+    int failures;
+  } const cases[] = {{"after an absence", Answer(503), 1}, {"after an hour", Answer(500, "oops"), 25}};
+  for (const auto& one : cases) {
+    SCOPED_TRACE(one.name);
+    pusher_.reset();
+    Start({options_});
+    // With a limit near, a and b are confirmed one by one.
+    loki_.SetHandler(limited);
+    Send({Stream("a", {"1"}), Stream("b", {"1"}), Stream("x", {"1"})});
+    ASSERT_TRUE(Finish());
+    const size_t stored = Lines("a").size();
+    loki_.Script(std::vector<ScriptedAnswer>(static_cast<size_t>(one.failures), one.failure));
+    Send({Stream("a", {"2"}), Stream("b", {"2"})});
+    ASSERT_TRUE(Finish());
+    EXPECT_EQ(Lines("a").size(), stored + 1);
+    EXPECT_EQ(Lines("b").size(), stored + 1);
+  }
+}
+
 TEST_F(Partial, ALimitThatNamesNoStreamIsSortedOutOneByOne) {
   loki_.Script({Answer(429, "Maximum active stream limit exceeded, reduce the number of active streams, user: 'fake'")});
   loki_.SetHandler([](const ReceivedRequest& request) {

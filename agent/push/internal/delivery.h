@@ -67,6 +67,8 @@ class Deliverer {
   void Pump(Sequence& sequence);
   void Open(Sequence& sequence, std::unique_ptr<PushBatch> batch);
   void Distribute(Sequence& sequence, const std::shared_ptr<Job>& job, PushRequest request);
+  // It was stored a short while ago, by a Loki that has not been away since.
+  bool Exists(const Tenant& tenant, const std::string& stream) const;
   void Send(Track& track);
   http::Request MakeRequest(const Tenant& tenant, const Body& body) const;
   void SetTimer(Track& track, MonoTime when);
