@@ -48,7 +48,8 @@ void Deliverer::OnAnswer(Track& track, Result<http::Response> result) {
   if (result && answer.verdict != Verdict::kStored) what = answer.error.sentence;
   client.metrics->ObserveRequest(outcome.status, std::chrono::duration<double>(elapsed).count());
   if (outcome.nobody()) {
-    sequence.tenant.confirmed.clear();  // who comes back may have forgotten its streams
+    // Who comes back may have forgotten its streams.
+    for (const auto& [name, tenant] : client.tenants) tenant->confirmed.clear();
   } else {
     client.knock_at = kNever;
   }
