@@ -51,7 +51,7 @@ void Deliverer::OnKnock(Client& client, const Result<http::Response>& result) {
   }
   client.let_in = true;
   client.any_away = false;
-  LogInfo("somebody answers again; what waits is sent now", {{"url", client.status.url}, {"status", outcome.status}});
+  LogInfo("the push URL answers again; what waited is sent now", {{"url", client.status.url}, {"status", outcome.status}});
   Returned(client);
 }
 
