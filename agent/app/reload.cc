@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/app/reload.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <array>
 #include <string>
@@ -51,8 +53,9 @@ std::string WhatCannotChange(const Settings& old, const Settings& fresh) {
   }};
   for (const auto& [key, before, after] : keys) {
     if (before == after) continue;
-    return key + " cannot change while the agent runs (from \"" + before + "\" to \"" + after +
-           "\"): restart the agent, or put the old value back";
+    return fmt::format(
+        "{} cannot change while the agent runs (from \"{}\" to \"{}\"): restart the agent, or put the old value back",
+        key, before, after);
   }
   return {};
 }

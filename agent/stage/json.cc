@@ -98,14 +98,16 @@ void ReadExpressions(const config::Node& expressions, const std::string& path, J
   for (size_t i = 0; i < pairs.size(); ++i) {
     const auto& [name, expression] = pairs[i];
     const Place& place = expressions.members[i].second.place;
+    std::string where = path;
+    where.append(".").append(name);
     const Status added = plan.fields.Add(expression.empty() ? name : expression);
     if (!added) {
-      context.diagnostics.AddError(place, path + "." + name, added.error().what);
+      context.diagnostics.AddError(place, where, added.error().what);
       continue;
     }
     const std::string unknown = plan.fields.UnknownFunction();
     if (!unknown.empty()) {
-      context.diagnostics.AddWarning(place, path + "." + name,
+      context.diagnostics.AddWarning(place, where,
                                      "there is no function \"" + unknown + "\", so this never gives a value");
     }
     plan.names.push_back(context.symbols.Intern(name));

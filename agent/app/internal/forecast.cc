@@ -70,7 +70,7 @@ std::string Forecast::Text(const flow::LaneStats& stats) const {
   out += fmt::format("\n{:<24} {:>10} {:>8}  {}\n", "label", "values", "budget", "what the guard would do");
   for (const auto& [name, label] : labels_) {
     const auto known = std::find_if(guard.labels.begin(), guard.labels.end(),
-                                    [&name = name](const label::LabelCardinality& one) { return one.name == name; });
+                                    [&name](const label::LabelCardinality& one) { return one.name == name; });
     std::string verdict = "nothing: the pipeline does not set it";
     std::string budget = "-";
     if (known != guard.labels.end()) {
@@ -103,7 +103,7 @@ std::string Forecast::Json(const flow::LaneStats& stats) const {
   bool first = true;
   for (const auto& [name, label] : labels_) {
     const auto known = std::find_if(guard.labels.begin(), guard.labels.end(),
-                                    [&name = name](const label::LabelCardinality& one) { return one.name == name; });
+                                    [&name](const label::LabelCardinality& one) { return one.name == name; });
     const bool guarded = known != guard.labels.end();
     out += std::exchange(first, false) ? "{\"name\":" : ",{\"name\":";
     AppendJsonString(out, name);

@@ -255,6 +255,7 @@ void ForEachTarget(std::string_view packed, const PodDiscoveryOptions& options,
       if (ports == 0) {
         own.Set("", "__address__", fields[kIp]);
         if (!each(fields[kIp], name, std::move(labels))) return;
+        continue;
       }
       for (; ports > 0; --ports) {
         LabelMap with_port = labels;

@@ -147,22 +147,25 @@ void Tailer::Impl::Settle() {
       const bool unread = saved.packing == Packing::kPlain ? saved.offset < saved.size : saved.size == 0;
       if (unread) ++behind[platform::DirectoryOf(saved.follows)];
     }
-    std::vector<std::pair<size_t, Chain*>> now;
-    for (Chain* chain : std::exchange(dirty_, {})) {
+    struct Turn {
+      size_t behind;
+      std::string path;
+      uint64_t slot;
+      uint64_t chain;
+    };
+    std::vector<Turn> turns;
+    for (const Chain* chain : std::exchange(dirty_, {})) {
       const auto found = behind.find(platform::DirectoryOf(chain->path));
-      now.emplace_back(found == behind.end() ? 0 : found->second, chain);
+      turns.push_back({found == behind.end() ? 0 : found->second, chain->path, chain->slot->id, chain->id});
     }
-    std::sort(now.begin(), now.end(), [](const auto& a, const auto& b) {
-      if (a.first != b.first) return a.first > b.first;
-      const Chain &left = *a.second, &right = *b.second;
-      return left.path != right.path ? NaturalLess(left.path, right.path) : left.slot->id < right.slot->id;
+    std::sort(turns.begin(), turns.end(), [](const Turn& a, const Turn& b) {
+      if (a.behind != b.behind) return a.behind > b.behind;
+      return a.path != b.path ? NaturalLess(a.path, b.path) : a.slot < b.slot;
     });
     // A look may erase another chain; what is still dirty is still there.
-    std::vector<std::pair<std::string, uint64_t>> names;
-    for (const auto& [files, chain] : now) names.emplace_back(chain->path, chain->id);
-    for (const auto& [path, id] : names) {
-      const auto [first, last] = chains_.equal_range(path);
-      const auto found = std::find_if(first, last, [&](const auto& entry) { return entry.second->id == id; });
+    for (const Turn& turn : turns) {
+      const auto [first, last] = chains_.equal_range(turn.path);
+      const auto found = std::find_if(first, last, [&](const auto& entry) { return entry.second->id == turn.chain; });
       if (found != last && found->second->dirty) Look(*found->second);
     }
   }
